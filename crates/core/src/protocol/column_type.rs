@@ -34,11 +34,11 @@ pub enum ColumnType {
     /// 32-bit signed integer.
     Int,
     /// Elements in order.
-    List(Arc<ColumnType>),
+    List(Arc<Self>),
     /// Keys and values, ordered by key.
-    Map(Arc<(ColumnType, ColumnType)>),
+    Map(Arc<(Self, Self)>),
     /// Distinct elements, ordered.
-    Set(Arc<ColumnType>),
+    Set(Arc<Self>),
     /// 16-bit signed integer.
     SmallInt,
     /// UTF-8 text (`text` and `varchar`).
@@ -52,7 +52,7 @@ pub enum ColumnType {
     /// 8-bit signed integer.
     TinyInt,
     /// A fixed sequence of types.
-    Tuple(Arc<[ColumnType]>),
+    Tuple(Arc<[Self]>),
     /// A user-defined type.
     Udt(Arc<UdtType>),
     /// Any UUID.
@@ -60,7 +60,7 @@ pub enum ColumnType {
     /// Arbitrary-precision integer.
     VarInt,
     /// `vector<element, dimension>`.
-    Vector(Arc<ColumnType>, u16),
+    Vector(Arc<Self>, u16),
 }
 
 /// A user-defined type: its name and fields in order.
