@@ -1,0 +1,476 @@
+//! What can be wrong with a value, said in the words of the person who bound or reads it.
+
+use std::any::type_name;
+use std::error::Error;
+use std::fmt;
+
+use crate::protocol::{ColumnSpec, ColumnType};
+
+/// A Rust type that doesn't go with a CQL type.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TypeMismatch(Box<Mismatch>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Mismatch {
+    rust: &'static str,
+    column_type: ColumnType,
+    verb: &'static str,
+}
+
+impl TypeMismatch {
+    /// `T` can't be bound to a marker of this type.
+    #[cold]
+    pub fn bind<T: ?Sized>(column_type: &ColumnType) -> Self {
+        Self::new(type_name::<T>(), column_type, "bound to")
+    }
+
+    /// `T` can't be read from a cell of this type.
+    #[cold]
+    pub fn read<T: ?Sized>(column_type: &ColumnType) -> Self {
+        Self::new(type_name::<T>(), column_type, "read from")
+    }
+
+    fn new(rust: &'static str, column_type: &ColumnType, verb: &'static str) -> Self {
+        Self(Box::new(Mismatch { rust, column_type: column_type.clone(), verb }))
+    }
+
+    /// The CQL type.
+    pub fn column_type(&self) -> &ColumnType {
+        &self.0.column_type
+    }
+
+    /// The Rust type, without the paths of its modules.
+    pub fn rust_type(&self) -> String {
+        short_type_name(self.0.rust)
+    }
+}
+
+impl fmt::Display for TypeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { column_type, verb, .. } = &*self.0;
+        write!(f, "{column_type}; {} can't be {verb} it", self.rust_type())?;
+        match rust_type_for(column_type) {
+            Some(rust) => write!(f, ": use {rust}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for TypeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeMismatch({self})")
+    }
+}
+
+impl Error for TypeMismatch {}
+
+/// Why one value can't be bound.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// Its Rust type doesn't go with the marker's type.
+    Type(TypeMismatch),
+    /// It has 2 GiB or more, which the protocol has no length for.
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It is text with a character that `ascii` doesn't have.
+    NotAscii {
+        /// The first byte of that character.
+        at: usize,
+    },
+    /// It is unset, in protocol v3, which has no such thing, or inside a collection.
+    Unset,
+    /// It is empty, of a type that Cassandra has no empty value of.
+    Empty,
+    /// It isn't among the values of the CQL type.
+    Invalid(&'static str),
+    /// An element of a collection, by its index, has one of these reasons.
+    Element(Box<(usize, Self)>),
+    /// A conversion outside this crate failed.
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl From<TypeMismatch> for EncodeError {
+    fn from(mismatch: TypeMismatch) -> Self {
+        Self::Type(mismatch)
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(mismatch) => write!(f, "the marker's type is {mismatch}"),
+            Self::TooLong { bytes } => {
+                write!(f, "it has {bytes} bytes, and the protocol takes less than 2 GiB: split it")
+            }
+            Self::NotAscii { at } => {
+                write!(f, "byte {at} isn't ASCII, which the column's type demands: use a column of type text")
+            }
+            Self::Unset => f.write_str(
+                "it is unset, which protocol v3 and collections don't know: bind null, or leave the column out",
+            ),
+            Self::Empty => f.write_str("Cassandra has no empty value of this type: bind null"),
+            Self::Invalid(reason) => f.write_str(reason),
+            Self::Element(element) => write!(f, "element {}: {}", element.0, element.1),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for EncodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Other(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// Why the values of one request can't be bound. Nothing was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// There are more or fewer values than bind markers.
+    Count {
+        /// Bind markers in the statement.
+        markers: usize,
+        /// Values given.
+        values: usize,
+    },
+    /// There are more values than the protocol can count (65,535).
+    TooMany {
+        /// Values given.
+        values: usize,
+    },
+    /// One value doesn't fit.
+    Value(Box<BindProblem>),
+}
+
+/// Which value can't be bound, and why.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BindProblem {
+    /// Of the marker and the value, counted from 0.
+    pub index: usize,
+    /// The marker; `None` in a statement that was not prepared.
+    pub column: Option<ColumnSpec>,
+    /// What is wrong with it.
+    pub reason: EncodeError,
+}
+
+impl BindError {
+    #[cold]
+    pub(super) fn value(index: usize, column: Option<&ColumnSpec>, reason: EncodeError) -> Self {
+        Self::Value(Box::new(BindProblem { index, column: column.cloned(), reason }))
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { markers, values } => {
+                write!(f, "the statement has {markers} bind markers, but {values} values were given")
+            }
+            Self::TooMany { values } => {
+                write!(f, "{values} values were given, but a request carries at most 65,535")
+            }
+            Self::Value(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for BindProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.column, &self.reason) {
+            (Some(column), EncodeError::Type(mismatch)) => {
+                write!(f, "column {} '{}' is {mismatch}", self.index, column.name)
+            }
+            (Some(column), reason) => {
+                let ColumnSpec { name, column_type, .. } = column;
+                write!(
+                    f,
+                    "the value for column {} '{name}' ({column_type}) can't be bound: {reason}",
+                    self.index
+                )
+            }
+            (None, reason) => write!(f, "value {} can't be bound: {reason}", self.index),
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Value(problem) => Some(&problem.reason),
+            _ => None,
+        }
+    }
+}
+
+/// Why the bytes of one cell are no value of the Rust type that was asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DecodeValueError {
+    /// It is null.
+    Null,
+    /// It has no bytes, which is not null, and not a value of this type either.
+    Empty,
+    /// It has the wrong number of bytes.
+    Length {
+        /// How many a value has.
+        expected: usize,
+        /// How many came.
+        actual: usize,
+    },
+    /// It is text that isn't UTF-8.
+    Utf8 {
+        /// How many bytes are.
+        valid_bytes: usize,
+    },
+    /// It isn't among the values of the CQL type.
+    Invalid(&'static str),
+    /// It goes on after its end.
+    Trailing {
+        /// By how many bytes.
+        bytes: usize,
+    },
+    /// An element of a collection, by its index, has one of these reasons.
+    Element(Box<(usize, Self)>),
+    /// A conversion outside this crate failed.
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for DecodeValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("it is null: read it as an Option"),
+            Self::Empty => f.write_str("it is empty, which is not null: read it as a MaybeEmpty"),
+            Self::Length { expected, actual } => {
+                write!(f, "it should have {expected} bytes, but has {actual}")
+            }
+            Self::Utf8 { valid_bytes } => {
+                write!(f, "it isn't UTF-8 after its first {valid_bytes} bytes: read it as &[u8]")
+            }
+            Self::Invalid(reason) => f.write_str(reason),
+            Self::Trailing { bytes } => write!(f, "it goes on for {bytes} bytes after its end"),
+            Self::Element(element) => write!(f, "element {}: {}", element.0, element.1),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for DecodeValueError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Other(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// Why rows can't be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The row type has more or fewer columns than the result.
+    ColumnCount {
+        /// Columns of the result.
+        columns: usize,
+        /// Columns of the row type.
+        expected: usize,
+    },
+    /// A column has a type that the row type can't take there.
+    Column(Box<ColumnProblem>),
+    /// One cell is no value. Other rows are not affected.
+    Cell(Box<CellProblem>),
+    /// The result has no column of that name, or none of that index.
+    NoSuchColumn(Box<str>),
+    /// The rows' bytes are broken. Nothing more can be read from this page.
+    Content(Box<ContentProblem>),
+}
+
+/// A column that doesn't go with the row type, found before the first row is read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ColumnProblem {
+    /// Of the column, counted from 0.
+    pub index: usize,
+    /// The column.
+    pub name: Box<str>,
+    /// Both types.
+    pub mismatch: TypeMismatch,
+}
+
+/// A cell whose bytes are no value of the Rust type.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CellProblem {
+    /// Of the row in its page, counted from 0.
+    pub row: usize,
+    /// Of the column, counted from 0.
+    pub index: usize,
+    /// The column.
+    pub column: ColumnSpec,
+    /// The Rust type, as the compiler names it.
+    pub rust_type: &'static str,
+    /// What is wrong with it.
+    pub reason: DecodeValueError,
+}
+
+/// Where the bytes of a page stop being rows.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ContentProblem {
+    /// Of the row in its page, counted from 0.
+    pub row: usize,
+    /// Of the column, counted from 0.
+    pub index: usize,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
+
+impl DecodeError {
+    #[cold]
+    pub(super) fn column(index: usize, column: &ColumnSpec, mismatch: TypeMismatch) -> Self {
+        Self::Column(Box::new(ColumnProblem { index, name: column.name.clone(), mismatch }))
+    }
+
+    #[cold]
+    pub(super) fn cell<T>(row: usize, index: usize, column: &ColumnSpec, reason: DecodeValueError) -> Self {
+        let rust_type = type_name::<T>();
+        Self::Cell(Box::new(CellProblem { row, index, column: column.clone(), rust_type, reason }))
+    }
+
+    #[cold]
+    pub(super) fn content(row: usize, index: usize, reason: &'static str) -> Self {
+        Self::Content(Box::new(ContentProblem { row, index, reason }))
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ColumnCount { columns, expected } => {
+                write!(f, "the result has {columns} columns, but the row type has {expected}")
+            }
+            Self::Column(problem) => {
+                write!(f, "column {} '{}' is {}", problem.index, problem.name, problem.mismatch)
+            }
+            Self::Cell(problem) => {
+                let CellProblem {
+                    row,
+                    index,
+                    column: ColumnSpec { name, column_type, .. },
+                    rust_type,
+                    reason,
+                } = &**problem;
+                let rust = short_type_name(rust_type);
+                write!(
+                    f,
+                    "row {row}, column {index} '{name}' ({column_type}) can't be read as {rust}: {reason}"
+                )
+            }
+            Self::NoSuchColumn(name) => write!(f, "the result has no column {name}"),
+            Self::Content(problem) => {
+                let ContentProblem { row, index, reason } = &**problem;
+                write!(f, "the server's answer is broken in row {row}, column {index}: {reason}")
+            }
+        }
+    }
+}
+
+impl Error for DecodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Column(problem) => Some(&problem.mismatch),
+            Self::Cell(problem) => Some(&problem.reason),
+            _ => None,
+        }
+    }
+}
+
+/// What to use for a CQL type, if this version has something.
+fn rust_type_for(column_type: &ColumnType) -> Option<String> {
+    let name = match column_type {
+        ColumnType::Ascii | ColumnType::Text => "&str or String",
+        ColumnType::BigInt => "i64",
+        ColumnType::Blob | ColumnType::Custom(_) => "&[u8] or Vec<u8>",
+        ColumnType::Boolean => "bool",
+        ColumnType::Counter => "Counter or i64",
+        ColumnType::Date => "Date",
+        ColumnType::Decimal => "Decimal",
+        ColumnType::Double => "f64",
+        ColumnType::Duration => "CqlDuration",
+        ColumnType::Float => "f32",
+        ColumnType::Inet => "IpAddr",
+        ColumnType::Int => "i32",
+        ColumnType::List(element) | ColumnType::Set(element) => {
+            let element = rust_type_for(element)?;
+            // One of two alternatives reads better inside the brackets.
+            return Some(format!("Vec<{}>", element.rsplit(" or ").next().unwrap_or(&element)));
+        }
+        ColumnType::SmallInt => "i16",
+        ColumnType::Time => "TimeOfDay",
+        ColumnType::Timestamp => "Timestamp",
+        ColumnType::TimeUuid => "TimeUuid",
+        ColumnType::TinyInt => "i8",
+        ColumnType::Uuid => "Uuid",
+        ColumnType::VarInt => "VarInt",
+        ColumnType::Map(_) | ColumnType::Tuple(_) | ColumnType::Udt(_) | ColumnType::Vector(..) => {
+            return None;
+        }
+    };
+    Some(name.to_owned())
+}
+
+/// `alloc::vec::Vec<alloc::string::String>` as a person writes it: `Vec<String>`. What is unsized was behind a
+/// reference.
+fn short_type_name(full: &str) -> String {
+    let unsized_type = full == "str" || (full.starts_with('[') && !full.contains(';'));
+    let mut short = String::from(if unsized_type { "&" } else { "" });
+    let mut rest = full;
+    while let Some(end) = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+        let (path, tail) = rest.split_at(end);
+        short.push_str(last_segment(path));
+        let separator = tail.chars().next().map_or(0, char::len_utf8);
+        short.push_str(&tail[..separator]);
+        rest = &tail[separator..];
+    }
+    short.push_str(last_segment(rest));
+    short
+}
+
+fn last_segment(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<EncodeError>() <= 24);
+        assert!(size_of::<DecodeValueError>() <= 24);
+        assert!(size_of::<BindError>() <= 24);
+        assert!(size_of::<DecodeError>() <= 24);
+        assert!(size_of::<Result<(), TypeMismatch>>() <= 8);
+    }
+
+    #[test]
+    fn type_names_lose_their_paths() {
+        let cases = [
+            (type_name::<str>(), "&str"),
+            (type_name::<&str>(), "&str"),
+            (type_name::<[u8]>(), "&[u8]"),
+            (type_name::<[String; 3]>(), "[String; 3]"),
+            (type_name::<Option<Vec<String>>>(), "Option<Vec<String>>"),
+            (type_name::<crate::value::Timestamp>(), "Timestamp"),
+        ];
+        for (full, short) in cases {
+            assert_eq!(short_type_name(full), short);
+        }
+    }
+}
