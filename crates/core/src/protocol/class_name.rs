@@ -9,11 +9,11 @@ use super::{ColumnType, EncodeError, UdtType};
 
 const PACKAGE: &str = "org.apache.cassandra.db.marshal.";
 
-/// The type of a class with its parameters; `None` if it isn't written as Cassandra writes them. A well-formed class
-/// that has no CQL name is a [`ColumnType::Custom`].
-pub(super) fn parse(class: &str) -> Option<ColumnType> {
+/// The type of a class with its parameters, itself nested `depth` levels deep; `None` if it isn't written as Cassandra
+/// writes them, or nested too deep. A well-formed class that has no CQL name is a [`ColumnType::Custom`].
+pub(super) fn parse(class: &str, depth: usize) -> Option<ColumnType> {
     let mut parser = Parser { rest: class };
-    let ty = parser.class(0)?;
+    let ty = parser.class(depth)?;
     parser.rest.trim_start().is_empty().then_some(ty)
 }
 
@@ -279,7 +279,7 @@ mod tests {
                      org.apache.cassandra.db.marshal.VectorType(org.apache.cassandra.db.marshal.Int32Type , 2))) , 7)";
         let inner = ColumnType::Vector(Arc::new(ColumnType::Int), 2);
         let map = ColumnType::Map(Arc::new((ColumnType::Text, inner)));
-        assert_eq!(parse(class), Some(ColumnType::Vector(Arc::new(map), 7)));
+        assert_eq!(parse(class, 0), Some(ColumnType::Vector(Arc::new(map), 7)));
     }
 
     #[test]
@@ -291,20 +291,23 @@ mod tests {
         let fields = [("x".into(), ColumnType::Int), ("\u{ff}".into(), tuple)].into();
         let udt = UdtType { keyspace: "ks".into(), name: "point".into(), fields };
         let udt = ColumnType::Udt(Arc::new(udt));
-        assert_eq!(parse(class).as_ref(), Some(&udt));
+        assert_eq!(parse(class, 0).as_ref(), Some(&udt));
         assert_eq!(of(&udt, 0).unwrap(), class);
     }
 
     #[test]
     fn classes_without_a_cql_name_stay_custom() {
         let class = "org.apache.cassandra.db.marshal.CompositeType(Int32Type,UTF8Type)";
-        assert_eq!(parse(class), Some(ColumnType::Custom(class.into())));
-        let nested = parse("VectorType(com.example.Odd(a, (b)) , 2)");
+        assert_eq!(parse(class, 0), Some(ColumnType::Custom(class.into())));
+        let nested = parse("VectorType(com.example.Odd(a, (b)) , 2)", 0);
         assert_eq!(
             nested,
             Some(ColumnType::Vector(Arc::new(ColumnType::Custom("com.example.Odd(a, (b))".into())), 2))
         );
-        assert_eq!(parse("com.example.Int32Type"), Some(ColumnType::Custom("com.example.Int32Type".into())));
+        assert_eq!(
+            parse("com.example.Int32Type", 0),
+            Some(ColumnType::Custom("com.example.Int32Type".into()))
+        );
     }
 
     #[test]
@@ -326,8 +329,8 @@ mod tests {
             "Odd(()",
         ];
         for class in wrong {
-            assert_eq!(parse(class), None, "{class}");
+            assert_eq!(parse(class, 0), None, "{class}");
         }
-        assert_eq!(parse(&("ListType(".repeat(40) + "Int32Type" + &")".repeat(40))), None);
+        assert_eq!(parse(&("ListType(".repeat(40) + "Int32Type" + &")".repeat(40)), 0), None);
     }
 }

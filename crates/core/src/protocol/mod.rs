@@ -41,5 +41,5 @@ pub use consistency::{Consistency, UnknownConsistency};
 pub use envelope::Header;
 pub use error::{DecodeError, EncodeError};
 pub use opcode::{Flags, Opcode};
-pub use response::{ErrorKind, ServerError};
+pub use response::{ColumnSpec, ErrorKind, ServerError};
 pub use version::Version;

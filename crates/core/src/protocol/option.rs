@@ -57,11 +57,12 @@ impl Reader<'_> {
         if let Some((_, simple, _)) = SIMPLE.iter().find(|(simple, ..)| *simple == code) {
             return Ok(simple.clone());
         }
+        let outer = depth;
         let depth = depth + 1;
         match code {
             CUSTOM => {
                 let class = self.string()?;
-                Ok(class_name::parse(class).unwrap_or_else(|| ColumnType::Custom(class.into())))
+                Ok(class_name::parse(class, outer).unwrap_or_else(|| ColumnType::Custom(class.into())))
             }
             LIST => Ok(ColumnType::List(Arc::new(self.nested_option(depth)?))),
             SET => Ok(ColumnType::Set(Arc::new(self.nested_option(depth)?))),

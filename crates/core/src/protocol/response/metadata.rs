@@ -22,7 +22,7 @@ pub struct ColumnSpec {
     /// Its name, alias or expression.
     pub name: Arc<str>,
     /// Its type.
-    pub ty: ColumnType,
+    pub column_type: ColumnType,
 }
 
 /// What a page of rows says about itself (section 4.2.5.2).
@@ -144,8 +144,13 @@ fn columns(r: &mut Reader<'_>, count: usize, flags: i32) -> Result<Arc<[ColumnSp
             read_table(r, &mut keyspace, &mut table)?;
         }
         let name = r.about("name of a column").string()?.into();
-        let ty = r.about("type of a column").option()?;
-        columns.push(ColumnSpec { keyspace: Arc::clone(&keyspace), table: Arc::clone(&table), name, ty });
+        let column_type = r.about("type of a column").option()?;
+        columns.push(ColumnSpec {
+            keyspace: Arc::clone(&keyspace),
+            table: Arc::clone(&table),
+            name,
+            column_type,
+        });
     }
     Ok(columns.into())
 }
@@ -179,7 +184,7 @@ fn put_columns(out: &mut Vec<u8>, version: Version, columns: &[ColumnSpec]) -> R
             put_string(out, &column.table)?;
         }
         put_string(out, &column.name)?;
-        put_option(out, version, &column.ty)?;
+        put_option(out, version, &column.column_type)?;
     }
     Ok(())
 }
