@@ -1,1 +1,23 @@
-//! Placeholder while the workspace is laid out.
+//! What reactors share: the turn, connecting, the clock, the thread for name lookups, the threads of loops.
+//!
+//! A readiness loop (epoll, kqueue, or a runtime's reactor) implements [`Net`], which is no more than sockets, and gives
+//! it to a [`Shard`]. The loop then only waits, reports what is ready, and calls [`Shard::turn`], which keeps the
+//! contract of [`helenus_core::reactor`].
+
+mod clock;
+mod connect;
+mod jobs;
+mod shard;
+mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod threads;
+mod world;
+
+pub use clock::Clock;
+pub use connect::{finish_connect, start_connect};
+pub use jobs::{Answer, Jobs};
+pub use shard::{Next, Shard};
+pub use table::Table;
+pub use threads::launch_threads;
+pub use world::{Net, Readiness};

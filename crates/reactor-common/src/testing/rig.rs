@@ -1,0 +1,99 @@
+//! Starts and ends the reactor of a check, and looks for what it left behind.
+
+use std::fs;
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use helenus_core::reactor::{Running, Seed, Woken};
+
+use super::{Command, Log, Remote};
+
+/// Waits for the end of a reactor that a check launched.
+pub type Ended = Box<dyn FnOnce() + Send>;
+
+/// Threads and descriptors belong to the process, so only one check runs at a time.
+static SERIAL: Mutex<()> = Mutex::new(());
+
+/// One reactor with a probe on it.
+pub struct Rig {
+    /// Tells the probe what to do.
+    pub remote: Remote,
+    ended: Ended,
+    before: Belongings,
+    _serial: MutexGuard<'static, ()>,
+}
+
+impl Rig {
+    /// Starts a reactor.
+    pub fn start(launch: fn(Seed) -> Ended) -> Self {
+        let serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Belongings::count();
+        let (remote, seed) = Remote::new();
+        Self { remote, ended: launch(seed), before, _serial: serial }
+    }
+
+    /// Ends it, and checks that no rule was broken and nothing is left.
+    pub fn end(self) -> Log {
+        self.remote.push(Command::Exit);
+        self.end_by_itself()
+    }
+
+    /// As [`Rig::end`], for a probe that was told to end already.
+    pub fn end_by_itself(self) -> Log {
+        within(Duration::from_secs(20), "the end of the reactor", self.ended);
+        let log = std::mem::take(&mut *self.remote.log());
+        assert!(log.dropped, "the machine outlives its reactor");
+        assert_eq!(log.violations, [""; 0], "the contract was broken");
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Belongings::count() != self.before && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(Belongings::count(), self.before, "threads or descriptors are left");
+        log
+    }
+}
+
+/// Runs a caller-driven reactor on a thread of its own until it exits.
+pub fn drive_turns(mut running: Running) -> Ended {
+    let mut turns = running.take_turns().unwrap();
+    let thread = thread::spawn(move || while turns.turn(None) == Woken::Turned {});
+    Box::new(move || {
+        thread.join().unwrap();
+        running.join();
+    })
+}
+
+/// Runs `work`, but not for ever.
+pub fn within(limit: Duration, what: &str, work: Ended) {
+    let (done, wait) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        work();
+        let _ = done.send(());
+    });
+    match wait.recv_timeout(limit) {
+        Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => thread.join().unwrap(),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("waited in vain for {what}"),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Belongings {
+    descriptors: usize,
+    threads: Vec<String>,
+}
+
+impl Belongings {
+    /// Where there is no such file system, nothing is found and all is equal.
+    fn count() -> Self {
+        let descriptors = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let mut threads: Vec<_> = tasks
+            .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+            .filter(|name| name.starts_with("helenus"))
+            .collect();
+        threads.sort();
+        Self { descriptors, threads }
+    }
+}
