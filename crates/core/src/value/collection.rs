@@ -2,60 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use super::decode::not_null;
 use super::writer::length_of;
 use super::{DecodeValue, DecodeValueError, EncodeError, EncodeValue, TypeMismatch, ValueWriter};
 use crate::protocol::ColumnType;
 
-impl<T: EncodeValue> EncodeValue for [T] {
-    fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-        match column_type {
-            ColumnType::List(element) | ColumnType::Set(element) => {
-                encode_elements(self.iter(), |value, out| value.encode(element, out), out)
-                    .map_err(|error| whole::<Self>(error, column_type))
-            }
-            _ => Err(TypeMismatch::bind::<Self>(column_type).into()),
-        }
-    }
-
-    fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-        encode_elements(self.iter(), T::encode_untyped, out)
-    }
-}
-
-macro_rules! as_slice {
-    ($(($($generics:tt)*) $type:ty),+ $(,)?) => {$(
+macro_rules! encode_collection {
+    ($(($($generics:tt)*) $type:ty: $($column_type:ident)|+;)+) => {$(
         impl<$($generics)*> EncodeValue for $type {
             fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-                self.as_slice().encode(column_type, out)
+                match column_type {
+                    $(ColumnType::$column_type(element))|+ => {
+                        encode_elements(self.iter(), |value, out| value.encode(element, out), out)
+                            .map_err(|error| whole::<Self>(error, column_type))
+                    }
+                    _ => Err(TypeMismatch::bind::<Self>(column_type).into()),
+                }
             }
 
             fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-                self.as_slice().encode_untyped(out)
+                encode_elements(self.iter(), T::encode_untyped, out)
             }
         }
     )+};
 }
 
-as_slice! {
-    (T: EncodeValue) Vec<T>,
-    (T: EncodeValue, const N: usize) [T; N],
-}
-
-impl<T: EncodeValue> EncodeValue for BTreeSet<T> {
-    fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-        match column_type {
-            ColumnType::Set(element) => {
-                encode_elements(self.iter(), |value, out| value.encode(element, out), out)
-                    .map_err(|error| whole::<Self>(error, column_type))
-            }
-            _ => Err(TypeMismatch::bind::<Self>(column_type).into()),
-        }
-    }
-
-    fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-        encode_elements(self.iter(), T::encode_untyped, out)
-    }
+encode_collection! {
+    (T: EncodeValue) [T]: List | Set;
+    (T: EncodeValue) Vec<T>: List | Set;
+    (T: EncodeValue, const N: usize) [T; N]: List | Set;
+    (T: EncodeValue) BTreeSet<T>: Set;
 }
 
 /// Null reads as the empty collection, for the server itself can't tell the two apart unless the collection is frozen;
@@ -144,7 +119,7 @@ impl<'c, 'a> Elements<'c, 'a> {
             .split_at_checked(length)
             .ok_or(DecodeValueError::Length { expected: length, actual: rest.len() })?;
         self.rest = rest;
-        not_null(Some(bytes)).map(Some)
+        Ok(Some(bytes))
     }
 }
 

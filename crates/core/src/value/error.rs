@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::protocol::{ColumnSpec, ColumnType};
 
@@ -298,7 +299,7 @@ pub struct ColumnProblem {
     /// Of the column, counted from 0.
     pub index: usize,
     /// The column.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Both types.
     pub mismatch: TypeMismatch,
 }
@@ -334,7 +335,7 @@ pub struct ContentProblem {
 impl DecodeError {
     #[cold]
     pub(super) fn column(index: usize, column: &ColumnSpec, mismatch: TypeMismatch) -> Self {
-        Self::Column(Box::new(ColumnProblem { index, name: column.name.clone(), mismatch }))
+        Self::Column(Box::new(ColumnProblem { index, name: (&*column.name).into(), mismatch }))
     }
 
     #[cold]

@@ -52,21 +52,21 @@ impl VarInt {
     }
 }
 
-impl From<i64> for VarInt {
-    fn from(number: i64) -> Self {
-        Self::from_be_bytes(&number.to_be_bytes())
-    }
+macro_rules! from_integer {
+    ($($type:ty),+) => {$(
+        impl From<$type> for VarInt {
+            fn from(number: $type) -> Self {
+                Self::from_be_bytes(&i128::from(number).to_be_bytes())
+            }
+        }
+    )+};
 }
 
-impl From<i128> for VarInt {
-    fn from(number: i128) -> Self {
-        Self::from_be_bytes(&number.to_be_bytes())
-    }
-}
+from_integer!(i32, i64, i128, u32, u64);
 
 impl Default for VarInt {
     fn default() -> Self {
-        Self::from(0_i64)
+        Self::from(0)
     }
 }
 
@@ -271,7 +271,7 @@ fn magnitude(bytes: &[u8]) -> Vec<u32> {
         for word in &mut words {
             (*word, carry) = (!*word).overflowing_add(carry.into());
         }
-        // Of all-zero bytes alone the carry would be lost, and these are not negative.
+        // The carry is lost only if all words were 0, and then the number isn't negative.
     }
     while words.last() == Some(&0) {
         words.pop();
@@ -344,7 +344,7 @@ mod tests {
             (1, i32::MAX, "1E-2147483647"),
         ];
         for (unscaled, scale, text) in cases {
-            assert_eq!(Decimal::new(i64::from(unscaled), scale).to_string(), text);
+            assert_eq!(Decimal::new(unscaled, scale).to_string(), text);
         }
     }
 }
