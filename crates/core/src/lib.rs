@@ -1,1 +1,22 @@
-//! Placeholder while the workspace is laid out.
+//! The core of helenus, a driver for Apache Cassandra: the CQL native protocol, and the whole driver as one state machine
+//! without I/O.
+//!
+//! - [`protocol`] is the codec for the native protocol v3, v4 and v5, [`value`] the one for what cells contain.
+//! - [`machine`] is the driver: bytes and time go in, bytes and wishes come out. [`reactor`] is the seam to what runs it.
+//! - [`Inbox`] and [`call`] are how users' threads hand it requests and hear of their end.
+//!
+//! Nothing here opens a socket, starts a thread, reads a clock, a random number or the environment: all of that comes in by
+//! arguments. Programs use the crate `helenus`; this one is for those who write reactors.
+
+pub mod call;
+mod inbox;
+pub mod machine;
+pub mod protocol;
+pub mod reactor;
+mod statement;
+mod time;
+pub mod value;
+
+pub use inbox::{Inbox, Limits, Rejected};
+pub use statement::PreparedStatement;
+pub use time::Time;

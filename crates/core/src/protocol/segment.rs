@@ -98,6 +98,14 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Segment<'_>>, SegmentError> {
     Ok(Some(Segment { payload, self_contained: word & SELF_CONTAINED != 0, encoded_len }))
 }
 
+/// How many bytes the segment that `bytes` begins with takes; `None` if its header isn't there yet. For a reader that
+/// found it cut by [`parse`], which has checked the header's CRC.
+pub fn encoded_len(bytes: &[u8]) -> Option<usize> {
+    let &[a, b, c] = bytes.first_chunk::<3>()?;
+    let length = (u32::from_le_bytes([a, b, c, 0]) & MAX_PAYLOAD as u32) as usize;
+    Some(HEADER_LEN + length + TRAILER_LEN)
+}
+
 /// Why bytes are no segment: they were changed on the way, or the peer doesn't send segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

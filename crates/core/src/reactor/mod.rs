@@ -28,7 +28,7 @@
 
 mod launch;
 
-pub use launch::{LaunchError, Latch, LatchGuard, Reactor, Running, Seed, TaskReactor, Turns, Woken};
+pub use launch::{Latch, LatchGuard, LaunchError, Reactor, Running, Seed, TaskReactor, Turns, Woken};
 
 use std::fmt;
 use std::io;
@@ -240,7 +240,12 @@ pub trait Machine: Send {
     /// For readiness loops: offers the machine's receive buffer (at most 64 KiB) to `read`, which is called at most once
     /// and returns what `Read::read` would: `Ok(0)` at the end of the stream, `WouldBlock` if there is nothing. Other
     /// errors and the end close the connection: [`Action::Close`] follows.
-    fn fill(&mut self, now: Time, conn: ConnId, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> Filled;
+    fn fill(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> Filled;
 
     /// Moves the finished requests into `batch`, to be delivered after this call.
     fn settle(&mut self, batch: &mut Settled);
@@ -255,7 +260,12 @@ pub trait Machine: Send {
     /// For readiness loops: lends the bytes to send to `write`, which returns what `Write::write` would. It is called
     /// until all is written, it returns `WouldBlock`, or it fails; a failure closes the connection
     /// ([`Action::Close`] follows).
-    fn flush(&mut self, now: Time, conn: ConnId, write: &mut dyn FnMut(&[u8]) -> io::Result<usize>) -> Flushed;
+    fn flush(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
+    ) -> Flushed;
 
     /// For completion loops: the bytes to send as an owned block. `None` if there are none, or while an earlier block of
     /// this connection has not come back by [`Event::Sent`].

@@ -1,0 +1,169 @@
+//! Finished requests on their way to those who wait.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use super::{Call, Callback, Notify, Outcome};
+
+thread_local! {
+    static DELIVERING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The requests that one turn finished. Kept from turn to turn, so that its memory is.
+#[derive(Default)]
+pub struct Settled {
+    told: Vec<Told>,
+    wakes: Vec<Waker>,
+    /// Callbacks and wakers that panicked since the machine last asked.
+    panics: u64,
+}
+
+enum Told {
+    Waker(Waker),
+    Callback(Callback, Arc<Call>),
+    Window(Arc<Window>, usize, Arc<Call>),
+}
+
+impl Settled {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing to deliver.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty() && self.wakes.is_empty()
+    }
+
+    /// Whether this thread is inside [`Settled::deliver`]: a callback that blocks here would wait for itself.
+    pub fn is_delivering() -> bool {
+        DELIVERING.get()
+    }
+
+    /// Wakes and calls everyone. Call it while the machine is not borrowed. A callback or waker that panics is caught
+    /// and counted; the others are still told.
+    pub fn deliver(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        let _mark = DeliveryMark::set();
+        let mut told = std::mem::take(&mut self.told);
+        let mut rest = told.drain(..);
+        while rest.len() > 0 {
+            // One landing pad for many: only a panic ends the inner loop early.
+            let outcome = catch_unwind(AssertUnwindSafe(|| rest.by_ref().for_each(|told| self.tell(told))));
+            self.panics += u64::from(outcome.is_err());
+        }
+        drop(rest);
+        self.told = told;
+        while let Some(waker) = self.wakes.pop() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            self.panics += u64::from(outcome.is_err());
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        match told {
+            Told::Waker(waker) => waker.wake(),
+            Told::Callback(callback, call) => {
+                let outcome = call.try_take();
+                drop(call);
+                // Only the callback's owner takes the outcome, and it was stored before this was pushed.
+                if let Some(outcome) = outcome {
+                    callback(outcome);
+                }
+            }
+            Told::Window(window, number, call) => self.wakes.extend(window.push(number, call)),
+        }
+    }
+
+    pub(crate) fn push(&mut self, notify: Notify, call: Arc<Call>) {
+        match notify {
+            Notify::Nobody => {}
+            Notify::Waker(waker) => self.told.push(Told::Waker(waker)),
+            Notify::Callback(callback) => self.told.push(Told::Callback(callback, call)),
+            Notify::Window(window, number) => self.told.push(Told::Window(window, number, call)),
+        }
+    }
+
+    pub(crate) fn push_wakes(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        self.wakes.extend(wakers);
+    }
+
+    /// Exchanges an empty batch for what `self` has, keeping both memories.
+    pub(crate) fn swap_into(&mut self, batch: &mut Self) -> u64 {
+        std::mem::swap(&mut self.told, &mut batch.told);
+        std::mem::swap(&mut self.wakes, &mut batch.wakes);
+        std::mem::take(&mut batch.panics)
+    }
+}
+
+impl fmt::Debug for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settled").field("requests", &self.told.len()).finish_non_exhaustive()
+    }
+}
+
+/// Says, while it lives, that this thread runs user code for the machine.
+struct DeliveryMark(bool);
+
+impl DeliveryMark {
+    fn set() -> Self {
+        Self(DELIVERING.replace(true))
+    }
+}
+
+impl Drop for DeliveryMark {
+    fn drop(&mut self) {
+        DELIVERING.set(self.0);
+    }
+}
+
+/// A set of concurrent requests whose completions of one turn arrive as one list with one wake.
+#[derive(Debug, Default)]
+pub struct Window {
+    state: Mutex<WindowState>,
+}
+
+#[derive(Debug, Default)]
+struct WindowState {
+    finished: Vec<(usize, Arc<Call>)>,
+    waker: Option<Waker>,
+}
+
+impl Window {
+    /// An empty window.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Moves what has finished since the last call to the end of `into`. If that is nothing, `waker` will be woken once
+    /// something is there.
+    pub fn take(&self, into: &mut Vec<(usize, Outcome)>, waker: &Waker) {
+        let mut state = self.lock();
+        if state.finished.is_empty() {
+            match &mut state.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return;
+        }
+        let finished = state.finished.drain(..);
+        into.extend(finished.filter_map(|(number, call)| call.try_take().map(|outcome| (number, outcome))));
+    }
+
+    /// Adds one; gives the waker if it is the first since the last `take`.
+    fn push(&self, number: usize, call: Arc<Call>) -> Option<Waker> {
+        let mut state = self.lock();
+        state.finished.push((number, call));
+        state.waker.take()
+    }
+
+    // Nothing under this lock can panic half-way through a change, so poison carries no news.
+    fn lock(&self) -> MutexGuard<'_, WindowState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

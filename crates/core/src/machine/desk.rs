@@ -1,0 +1,88 @@
+//! Where requests end: each gets its outcome exactly once, is counted, and gives its place in the inbox back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::counters::Cells;
+use super::incoming::Body;
+use crate::call::{Call, Kind, Outcome, RequestError, Settled};
+use crate::inbox::Inbox;
+use crate::protocol::{Header, Opcode};
+
+/// What finished in this turn.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) counters: Arc<Cells>,
+    settled: Settled,
+    requests: usize,
+    bytes: usize,
+}
+
+impl Desk {
+    pub(crate) fn new(counters: Arc<Cells>) -> Self {
+        Self { counters, settled: Settled::new(), requests: 0, bytes: 0 }
+    }
+
+    /// A response came.
+    pub(crate) fn answer(
+        &mut self,
+        call: Arc<Call>,
+        header: Header,
+        coordinator: SocketAddr,
+        body: Body<'_>,
+    ) {
+        self.counters.answers.add(1);
+        if header.opcode == Opcode::Error.byte() {
+            self.counters.error_answers.add(1);
+        }
+        self.give_back(&call);
+        let notify = match body {
+            Body::Lent(bytes) => call.answer(header, coordinator, bytes),
+            Body::Owned(bytes) => call.answer_owned(header, coordinator, bytes),
+        };
+        self.settled.push(notify, call);
+    }
+
+    /// No response will come.
+    pub(crate) fn fail(&mut self, call: Arc<Call>, error: RequestError) {
+        self.counters.failures.add(1);
+        if matches!(error, RequestError::TimedOut { .. }) {
+            self.counters.timeouts.add(1);
+        }
+        self.finish(call, Err(error));
+    }
+
+    /// Whatever came of it.
+    pub(crate) fn finish(&mut self, call: Arc<Call>, outcome: Outcome) {
+        self.give_back(&call);
+        let notify = call.finish(outcome);
+        self.settled.push(notify, call);
+    }
+
+    /// Nobody wants it any more.
+    pub(crate) fn drop_cancelled(&mut self, call: &Call) {
+        self.counters.cancelled.add(1);
+        self.give_back(call);
+    }
+
+    fn give_back(&mut self, call: &Call) {
+        if call.kind == Kind::Send {
+            self.requests += 1;
+            self.bytes += call.frame_bytes;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.settled.is_empty() && self.requests == 0
+    }
+
+    /// Moves all into `batch`, and the places back to `inbox`.
+    pub(crate) fn settle(&mut self, inbox: &Inbox, batch: &mut Settled) {
+        if self.requests > 0 {
+            let waiters = inbox.release(std::mem::take(&mut self.requests), std::mem::take(&mut self.bytes));
+            self.settled.push_wakes(waiters);
+        }
+        let panics = self.settled.swap_into(batch);
+        self.counters.callback_panics.add(panics);
+    }
+}

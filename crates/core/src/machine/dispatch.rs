@@ -1,0 +1,209 @@
+//! From the inbox to a connection.
+
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::streams::{NEVER, Occupant};
+use super::{Closing, Shard};
+use crate::Time;
+use crate::call::{Call, ClosedBecause, Fate, Kind, Reply, RequestError};
+
+impl Shard {
+    /// Begins what a user submitted.
+    pub(super) fn start(&mut self, now: Time, call: Arc<Call>) {
+        match call.kind {
+            Kind::Send => self.start_request(now, call),
+            Kind::Connect => self.start_connect(now, call),
+            Kind::Close { drain } => {
+                let deadline = now + drain;
+                self.want_tick(deadline);
+                let closing =
+                    self.closing.get_or_insert(Closing { deadline, calls: Vec::new(), exited: false });
+                closing.deadline = closing.deadline.min(deadline);
+                closing.calls.push(call);
+            }
+        }
+    }
+
+    fn start_request(&mut self, now: Time, call: Arc<Call>) {
+        if call.is_cancelled() {
+            return self.desk.drop_cancelled(&call);
+        }
+        let deadline = call.terms.timeout.map_or(NEVER, |timeout| now + timeout);
+        // Nobody overtakes those who wait already.
+        if !self.waiting.is_empty() {
+            return self.wait(call, deadline);
+        }
+        if let Some(call) = self.assign(call, deadline) {
+            self.wait(call, deadline);
+            self.fail_if_hopeless(now);
+        }
+    }
+
+    fn start_connect(&mut self, now: Time, call: Arc<Call>) {
+        match self.agreed.load() {
+            Some(version) if !self.ready.is_empty() => self.desk.finish(call, Ok(Reply::Connected(version))),
+            _ => {
+                self.connects.push(call);
+                self.fail_if_hopeless(now);
+            }
+        }
+    }
+
+    /// Puts the request on the next ready connection that has room. Gives it back if there is none.
+    pub(super) fn assign(&mut self, call: Arc<Call>, deadline: Time) -> Option<Arc<Call>> {
+        for _ in 0..self.ready.len() {
+            if self.next_ready >= self.ready.len() {
+                self.next_ready = 0;
+            }
+            let slot = self.ready[self.next_ready] as usize;
+            self.next_ready += 1;
+            let Some(mut connection) =
+                self.slots[slot].connection.take_if(|connection| connection.has_room())
+            else {
+                continue;
+            };
+            self.send(&mut connection, call, deadline);
+            self.slots[slot].connection = Some(connection);
+            return None;
+        }
+        Some(call)
+    }
+
+    /// Puts the request on this connection, which has room.
+    pub(super) fn send(&mut self, connection: &mut Connection, call: Arc<Call>, deadline: Time) {
+        let stream = connection.streams.peek();
+        let position = call.send(|frame| connection.outgoing.push(frame, stream, &mut self.spares));
+        connection.streams.occupy(Occupant::Call(call), deadline, position);
+        self.due = self.due.min(deadline);
+        self.desk.counters.sent();
+        self.mark_dirty(connection);
+    }
+
+    /// One mark for each connection with bytes to send, however many requests they are.
+    pub(super) fn mark_dirty(&mut self, connection: &mut Connection) {
+        if !connection.outgoing.announced {
+            connection.outgoing.announced = true;
+            self.dirty.push(connection.id);
+        }
+    }
+
+    /// Queues a request until a stream id is free. The inbox's limits bound the queue, too.
+    pub(super) fn wait(&mut self, call: Arc<Call>, deadline: Time) {
+        self.waiting_due = self.waiting_due.min(deadline);
+        self.want_tick(deadline);
+        self.waiting.push_back((call, deadline));
+        self.desk.counters.waiting.add(1);
+    }
+
+    /// Gives waiting requests what room there is, oldest first.
+    pub(super) fn pump_waiting(&mut self, now: Time) {
+        while let Some((call, deadline)) = self.waiting.pop_front() {
+            if call.is_cancelled() {
+                self.desk.drop_cancelled(&call);
+            } else if deadline <= now {
+                self.fail_waiting(call);
+            } else if let Some(call) = self.assign(call, deadline) {
+                self.waiting.push_front((call, deadline));
+                return;
+            }
+            self.desk.counters.waiting.sub(1);
+        }
+        self.waiting_due = NEVER;
+    }
+
+    /// Fails those who waited too long.
+    pub(super) fn expire_waiting(&mut self, now: Time) {
+        if self.waiting_due > now {
+            return;
+        }
+        self.waiting_due = NEVER;
+        for _ in 0..self.waiting.len() {
+            let Some((call, deadline)) = self.waiting.pop_front() else { break };
+            if call.is_cancelled() {
+                self.desk.drop_cancelled(&call);
+            } else if deadline <= now {
+                self.fail_waiting(call);
+            } else {
+                self.waiting_due = self.waiting_due.min(deadline);
+                self.waiting.push_back((call, deadline));
+                continue;
+            }
+            self.desk.counters.waiting.sub(1);
+        }
+    }
+
+    fn fail_waiting(&mut self, call: Arc<Call>) {
+        let after = call.terms.timeout.unwrap_or_default();
+        self.desk.fail(call, RequestError::TimedOut { node: None, after });
+    }
+
+    /// A request that may be sent again: its connection ended, or the node now knows its statement.
+    pub(super) fn send_again(&mut self, call: Arc<Call>, deadline: Time) {
+        if call.is_cancelled() {
+            return self.desk.drop_cancelled(&call);
+        }
+        self.desk.counters.resent.add(1);
+        self.wait(call, deadline);
+    }
+
+    /// While no connection is ready and none is being tried, waiting would be for nothing: everyone hears why.
+    pub(super) fn fail_if_hopeless(&mut self, now: Time) {
+        let hopeful = !self.ready.is_empty() || self.nodes.iter().any(|node| node.is_trying(now));
+        if hopeful || (self.connects.is_empty() && self.waiting.is_empty()) {
+            return;
+        }
+        let failures: Arc<[_]> = self.nodes.iter().flat_map(|node| node.failures().iter().cloned()).collect();
+        for call in std::mem::take(&mut self.connects) {
+            self.desk.fail(call, RequestError::NoConnection(failures.clone()));
+        }
+        for (call, _) in std::mem::take(&mut self.waiting) {
+            self.desk.counters.waiting.sub(1);
+            self.desk.fail(call, RequestError::NoConnection(failures.clone()));
+        }
+    }
+
+    /// Once nothing is pending or the drain has taken too long: everything ends, and the loop with it.
+    pub(super) fn finish_closing(&mut self, now: Time) {
+        let Some(closing) = &self.closing else { return };
+        if closing.exited || (closing.deadline > now && !self.is_idle()) {
+            return;
+        }
+        let calls = self.close_all(now);
+        for call in calls {
+            self.desk.finish(call, Ok(Reply::Closed));
+        }
+        self.actions.push_back(crate::reactor::Action::Exit);
+    }
+
+    /// Fails everything that is left, for `because`.
+    pub(super) fn end_all(&mut self, because: ClosedBecause) {
+        let mut left = Vec::new();
+        self.inbox.close(&mut left);
+        left.extend(self.taken.drain(..));
+        left.extend(self.waiting.drain(..).map(|(call, _)| call));
+        left.append(&mut self.connects);
+        for call in left {
+            match call.kind {
+                Kind::Close { .. } => self.desk.finish(call, Ok(Reply::Closed)),
+                _ => self.desk.fail(call, RequestError::Closed { because, fate: Fate::NeverSent }),
+            }
+        }
+        let connections: Vec<_> = self.slots.iter_mut().filter_map(|slot| slot.connection.take()).collect();
+        for mut connection in connections {
+            for taken in connection.streams.drain() {
+                let unsent = connection.outgoing.is_unsent(taken.position, 0);
+                let fate = if unsent { Fate::NeverSent } else { Fate::Unknown };
+                self.desk.fail(taken.call, RequestError::Closed { because, fate });
+            }
+            for (call, _) in connection.preparing.drain(..).flat_map(|preparing| preparing.waiting) {
+                self.desk.fail(call, RequestError::Closed { because, fate: Fate::NeverSent });
+            }
+        }
+        if let Some(closing) = &mut self.closing {
+            for call in std::mem::take(&mut closing.calls) {
+                self.desk.finish(call, Ok(Reply::Closed));
+            }
+        }
+    }
+}

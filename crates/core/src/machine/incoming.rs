@@ -1,0 +1,328 @@
+//! From bytes to envelopes: v5 segments below, envelopes above, each keeping only what was cut off.
+
+use super::ConnectionError;
+use crate::protocol::{Header, Version, segment};
+
+/// A frame body longer than this gets memory of its own as it arrives, so that it is copied once.
+const LENT_BODY_MAX: usize = 16 << 10;
+/// What is allocated at once for a long body, whatever length it announces.
+const BODY_CHUNK: usize = 1 << 20;
+
+/// Memory for a cut frame is kept up to this, so that a busy connection doesn't allocate and an idle one owns little.
+const TAIL_KEPT_MAX: usize = 1 << 10;
+
+/// The incoming half of a connection. Between reads it holds at most a cut frame.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    /// The beginning of a segment (v5), or of an envelope.
+    tail: Vec<u8>,
+    /// How many bytes `tail` lacks to be a whole segment, if that is known and much: it is then completed in place instead of
+    /// being copied before each read.
+    missing: usize,
+    segmented: bool,
+    /// v5: what is left of a payload that was cut out of a segment, or of several.
+    envelopes: Splitter,
+}
+
+/// One envelope, its body lent or its own.
+#[derive(Debug)]
+pub(crate) enum Body<'a> {
+    Lent(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Body<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Lent(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl Incoming {
+    /// Moves the bytes that must come before what is read next to the front of `buffer`, which gets `room` behind them.
+    /// Returns how many they are.
+    pub(crate) fn move_tail(&mut self, buffer: &mut Vec<u8>, room: usize) -> usize {
+        let length = if self.missing > 0 { 0 } else { self.tail.len() };
+        if buffer.len() < length + room {
+            buffer.resize(length + room, 0);
+        }
+        if self.missing > 0 {
+            return 0;
+        }
+        buffer[..length].copy_from_slice(&self.tail);
+        if length > TAIL_KEPT_MAX {
+            self.tail = Vec::new();
+        }
+        self.tail.clear();
+        length
+    }
+
+    /// If a long segment is being completed: moves its next bytes out of `input`, and gives the segment once it is whole.
+    pub(crate) fn complete(&mut self, input: &mut &[u8]) -> Option<Vec<u8>> {
+        if self.missing == 0 {
+            return None;
+        }
+        let (bytes, rest) = input.split_at(self.missing.min(input.len()));
+        self.tail.extend_from_slice(bytes);
+        self.missing -= bytes.len();
+        *input = rest;
+        (self.missing == 0).then(|| std::mem::take(&mut self.tail))
+    }
+
+    /// Takes the tail back, after a read that brought nothing.
+    pub(crate) fn restore_tail(&mut self, tail: &[u8]) {
+        self.tail.extend_from_slice(tail);
+    }
+
+    /// From the next byte on, both sides speak in segments.
+    pub(crate) fn start_segments(&mut self) {
+        self.segmented = true;
+    }
+
+    /// The next whole envelope in `input`, which is advanced. `None`: the rest is kept for later; go on with more input.
+    ///
+    /// `payload` is where the rest of a segment's payload is kept between calls for the same `input`.
+    pub(crate) fn next<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        payload: &mut Payload<'a>,
+        bytes_max: u32,
+    ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
+        if !self.segmented {
+            let envelope = self.envelopes.next(input, bytes_max)?;
+            if envelope.is_none() {
+                self.keep(input);
+            }
+            return Ok(envelope);
+        }
+        loop {
+            if let Some(envelope) = self.envelopes.next(&mut payload.rest, bytes_max)? {
+                return Ok(Some(envelope));
+            }
+            // A self-contained segment ends with an envelope's end; what it leaves would join unrelated bytes.
+            if payload.self_contained && !(payload.rest.is_empty() && self.envelopes.is_empty()) {
+                return Err(ConnectionError::CutEnvelope);
+            }
+            self.envelopes.keep(&mut payload.rest);
+            let Some(parsed) = segment::parse(input).map_err(ConnectionError::Segment)? else {
+                self.keep(input);
+                return Ok(None);
+            };
+            *input = &input[parsed.encoded_len..];
+            if parsed.self_contained && !self.envelopes.is_empty() {
+                return Err(ConnectionError::CutEnvelope);
+            }
+            *payload = Payload { rest: parsed.payload, self_contained: parsed.self_contained };
+        }
+    }
+
+    fn keep(&mut self, input: &mut &[u8]) {
+        self.tail.extend_from_slice(input);
+        *input = &[];
+        if self.segmented && self.tail.len() > TAIL_KEPT_MAX {
+            self.missing =
+                segment::encoded_len(&self.tail).map_or(0, |whole| whole.saturating_sub(self.tail.len()));
+            self.tail.reserve_exact(self.missing);
+        }
+    }
+}
+
+/// The payload of the segment that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Payload<'a> {
+    rest: &'a [u8],
+    self_contained: bool,
+}
+
+/// Splits envelopes off a run of bytes.
+#[derive(Debug, Default)]
+struct Splitter {
+    /// A header that was cut (only between segments; otherwise `Incoming::tail` has it).
+    cut: Vec<u8>,
+    /// A long body that is still arriving, or one that spans segments.
+    partial: Option<(Header, Vec<u8>)>,
+}
+
+impl Splitter {
+    fn is_empty(&self) -> bool {
+        self.cut.is_empty() && self.partial.is_none()
+    }
+
+    fn next<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        bytes_max: u32,
+    ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
+        if let Some(partial) = self.partial.take() {
+            return Ok(self.fill_partial(partial, input));
+        }
+        if !self.cut.is_empty() {
+            return self.join_cut(input, bytes_max);
+        }
+        let Some((bytes, rest)) = input.split_first_chunk::<{ Header::LEN }>() else { return Ok(None) };
+        let header = checked(Header::parse(bytes), bytes_max)?;
+        let length = header.length as usize;
+        if let Some((body, rest)) = rest.split_at_checked(length) {
+            *input = rest;
+            return Ok(Some((header, Body::Lent(body))));
+        }
+        if length > LENT_BODY_MAX {
+            *input = rest;
+            return Ok(self.fill_partial((header, Vec::with_capacity(length.min(BODY_CHUNK))), input));
+        }
+        Ok(None)
+    }
+
+    /// A header cut by the end of a segment: complete it, then treat its body as one that arrives in parts.
+    fn join_cut<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        bytes_max: u32,
+    ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
+        let missing = Header::LEN.saturating_sub(self.cut.len());
+        let (bytes, rest) = input.split_at(missing.min(input.len()));
+        self.cut.extend_from_slice(bytes);
+        *input = rest;
+        let Some((bytes, body)) = self.cut.split_first_chunk::<{ Header::LEN }>() else { return Ok(None) };
+        let header = checked(Header::parse(bytes), bytes_max)?;
+        let body = body.to_vec();
+        self.cut.clear();
+        Ok(self.fill_partial((header, body), input))
+    }
+
+    fn fill_partial<'a>(
+        &mut self,
+        (header, mut body): (Header, Vec<u8>),
+        input: &mut &'a [u8],
+    ) -> Option<(Header, Body<'a>)> {
+        let missing = header.length as usize - body.len();
+        let (bytes, rest) = input.split_at(missing.min(input.len()));
+        if body.capacity() - body.len() < bytes.len() {
+            // Doubling, but never beyond what was announced: a 16 MB page is held once, not twice.
+            let target = (body.capacity() * 2).max(body.len() + bytes.len()).min(header.length as usize);
+            body.reserve_exact(target - body.len());
+        }
+        body.extend_from_slice(bytes);
+        *input = rest;
+        if body.len() == header.length as usize {
+            return Some((header, Body::Owned(body)));
+        }
+        self.partial = Some((header, body));
+        None
+    }
+
+    /// Keeps what is left of a payload: part of a header, or of a short envelope.
+    fn keep(&mut self, rest: &mut &[u8]) {
+        self.cut.extend_from_slice(rest);
+        *rest = &[];
+    }
+}
+
+fn checked(header: Header, bytes_max: u32) -> Result<Header, ConnectionError> {
+    if header.length > bytes_max {
+        return Err(ConnectionError::FrameTooLong { bytes: header.length, bytes_max });
+    }
+    Ok(header)
+}
+
+/// Whether `bytes` can be the beginning of a CQL response of any version that this driver knows or may be told of.
+pub(crate) fn looks_like_cql(bytes: &[u8]) -> bool {
+    bytes.first().is_none_or(|first| matches!(first & 0x7F, 1..=6) && first & 0x80 != 0)
+}
+
+/// Whether `header` is a response of `version`.
+pub(crate) fn is_response_of(header: &Header, version: Version) -> bool {
+    header.response && header.version == version.byte()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Flags, Opcode, envelope};
+
+    fn frame(stream: i16, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let start = envelope::begin(&mut out, Version::V5, Flags::default(), Opcode::Result);
+        out.extend_from_slice(body);
+        envelope::finish(&mut out, start).unwrap();
+        envelope::set_stream(&mut out[start..], stream);
+        out
+    }
+
+    fn collect(incoming: &mut Incoming, chunks: impl Iterator<Item = Vec<u8>>) -> Vec<(i16, Vec<u8>)> {
+        let mut found = Vec::new();
+        for chunk in chunks {
+            let mut bytes = Vec::new();
+            let tail = incoming.move_tail(&mut bytes, chunk.len());
+            bytes[tail..].copy_from_slice(&chunk);
+            let mut rest = &bytes[..];
+            let whole = incoming.complete(&mut rest);
+            for mut input in whole.as_deref().into_iter().chain([rest]) {
+                let mut payload = Payload::default();
+                while let Some((header, body)) = incoming.next(&mut input, &mut payload, 1 << 24).unwrap() {
+                    found.push((header.stream, body.bytes().to_vec()));
+                }
+            }
+        }
+        found
+    }
+
+    fn segments(frames: &[Vec<u8>], long: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let start = segment::open(&mut out);
+        frames.iter().for_each(|frame| out.extend_from_slice(frame));
+        segment::close(&mut out, start, true).unwrap();
+        // Cut so that even a header spans segments.
+        let (first, rest) = long.split_at(5);
+        for slice in std::iter::once(first).chain(rest.chunks(segment::MAX_PAYLOAD)) {
+            let start = segment::open(&mut out);
+            out.extend_from_slice(slice);
+            segment::close(&mut out, start, false).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn envelopes_come_whole_however_the_bytes_are_cut() {
+        let frames: Vec<_> = (0..20).map(|i| frame(i, &vec![i as u8; i as usize * 7])).collect();
+        let long = frame(99, &[7; 300_000]);
+        let plain = [frames.concat(), long.clone()].concat();
+        let segmented = segments(&frames, &long);
+        for size in [1, 2, 3, 8, 9, 10, 100, 4_096, 1 << 20] {
+            for (bytes, in_segments) in [(&plain, false), (&segmented, true)] {
+                let mut incoming = Incoming { segmented: in_segments, ..Incoming::default() };
+                let found = collect(&mut incoming, bytes.chunks(size).map(<[u8]>::to_vec));
+                assert_eq!(found.len(), 21, "chunks of {size}");
+                assert!(
+                    found[..20]
+                        .iter()
+                        .enumerate()
+                        .all(|(i, (stream, body))| { *stream == i as i16 && *body == vec![i as u8; i * 7] })
+                );
+                assert_eq!((found[20].0, found[20].1.len()), (99, 300_000));
+                assert!(incoming.tail.is_empty() && incoming.envelopes.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_refused_before_memory_is_taken() {
+        let mut bytes = frame(0, &[]);
+        bytes[5..9].copy_from_slice(&u32::MAX.to_be_bytes());
+        let error = Incoming::default().next(&mut &bytes[..], &mut Payload::default(), 1 << 24).unwrap_err();
+        assert!(matches!(error, ConnectionError::FrameTooLong { bytes: u32::MAX, .. }));
+    }
+
+    #[test]
+    fn a_cut_envelope_in_a_self_contained_segment_is_refused() {
+        let mut out = Vec::new();
+        let start = segment::open(&mut out);
+        out.extend_from_slice(&frame(1, &[1; 50])[..40]);
+        segment::close(&mut out, start, true).unwrap();
+        let mut incoming = Incoming { segmented: true, ..Incoming::default() };
+        let error = incoming.next(&mut &out[..], &mut Payload::default(), 1 << 24).unwrap_err();
+        assert!(matches!(error, ConnectionError::CutEnvelope));
+    }
+}

@@ -1,0 +1,370 @@
+//! The whole driver as one state machine without I/O: [`Shard`], core's [`Machine`].
+//!
+//! ```text
+//!   inbox ──► dispatch ──► streams + outgoing ──► flush / take_block ──► reactor
+//!                ▲ waiting         │
+//!   desk ◄── responses ◄── handshake / streams ◄── incoming ◄── fill / Bytes ◄── reactor
+//!     │                                             pool ◄──► Open / Close / Offload
+//!     └► settle ► callbacks, wakers
+//! ```
+//!
+//! Each layer is a module of its own: `incoming` makes envelopes of bytes, `outgoing` bytes of envelopes, `streams` knows
+//! who waits for which answer, `handshake` decides on the way to a ready connection, `node` when to open the next one;
+//! `dispatch`, `responses`, `pool` and `clock` are what the shard does with them; `desk` is where requests end.
+
+mod clock;
+mod config;
+mod connection;
+mod counters;
+mod desk;
+mod dispatch;
+mod error;
+mod handshake;
+mod incoming;
+mod node;
+mod outgoing;
+mod pool;
+mod responses;
+mod rng;
+mod streams;
+
+pub use config::{Config, ContactPoint, ContactPointError, Credentials, STREAMS_MAX};
+pub use counters::{CounterReader, Counters};
+pub use error::{ConnectionError, Step};
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Waker;
+
+use connection::Connection;
+use desk::Desk;
+use node::Node;
+use outgoing::{Moved, Spares};
+use rng::Rng;
+use streams::NEVER;
+
+use crate::Time;
+use crate::call::{Call, ClosedBecause, Settled};
+use crate::inbox::Inbox;
+use crate::protocol::Version;
+use crate::reactor::{Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Machine, Seed};
+
+/// The room that one read is offered.
+const ROOM_BYTES: usize = 64 << 10;
+
+/// The protocol version of a session: the first connection of any shard decides, all others follow.
+#[derive(Debug, Default)]
+pub struct AgreedVersion(AtomicU8);
+
+impl AgreedVersion {
+    /// The version, once there is one.
+    pub fn load(&self) -> Option<Version> {
+        Version::from_byte(self.0.load(Ordering::Acquire))
+    }
+
+    /// Proposes a version; gives the one that holds.
+    fn agree(&self, version: Version) -> Version {
+        let first = self.0.compare_exchange(0, version.byte(), Ordering::AcqRel, Ordering::Acquire);
+        first.err().and_then(Version::from_byte).unwrap_or(version)
+    }
+}
+
+/// The seed of one shard.
+pub fn seed(
+    config: Arc<Config>,
+    inbox: Arc<Inbox>,
+    agreed: Arc<AgreedVersion>,
+    counters: CounterReader,
+) -> Seed {
+    Seed::new(move || Box::new(Shard::new(config, inbox, agreed, counters)))
+}
+
+/// One machine: its own connections to every node, its own stream ids, timers and waiting requests.
+#[derive(Debug)]
+pub struct Shard {
+    config: Arc<Config>,
+    inbox: Arc<Inbox>,
+    agreed: Arc<AgreedVersion>,
+    desk: Desk,
+
+    nodes: Vec<Node>,
+    slots: Vec<Slot>,
+    free_slots: Vec<u32>,
+    /// Slots of the connections that take requests, and whose turn it is.
+    ready: Vec<u32>,
+    next_ready: usize,
+
+    /// Taken from the inbox and not yet looked at.
+    taken: VecDeque<Arc<Call>>,
+    /// Requests for which there was no stream id, with their deadlines.
+    waiting: VecDeque<(Arc<Call>, Time)>,
+    /// No deadline in `waiting` is earlier.
+    waiting_due: Time,
+    /// `Connect` commands that wait for the first connection.
+    connects: Vec<Arc<Call>>,
+    closing: Option<Closing>,
+
+    actions: VecDeque<Action>,
+    dirty: Vec<ConnId>,
+    jobs: u64,
+    due: Time,
+    rng: Rng,
+    receive: Vec<u8>,
+    spares: Spares,
+    scratch: Vec<Arc<Call>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+}
+
+#[derive(Debug)]
+struct Closing {
+    deadline: Time,
+    calls: Vec<Arc<Call>>,
+    exited: bool,
+}
+
+impl Shard {
+    /// A shard that has not done anything yet. Its first turn begins to connect.
+    pub fn new(
+        config: Arc<Config>,
+        inbox: Arc<Inbox>,
+        agreed: Arc<AgreedVersion>,
+        counters: CounterReader,
+    ) -> Self {
+        let nodes =
+            config.contact_points.iter().map(|point| Node::new(point.clone(), config.version)).collect();
+        Self {
+            rng: Rng::new(config.seed),
+            config,
+            inbox,
+            agreed,
+            desk: Desk::new(counters.0),
+            nodes,
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            ready: Vec::new(),
+            next_ready: 0,
+            taken: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waiting_due: NEVER,
+            connects: Vec::new(),
+            closing: None,
+            actions: VecDeque::new(),
+            dirty: Vec::new(),
+            jobs: 0,
+            // The first turn is a tick: it begins to connect.
+            due: Time::ZERO,
+            receive: Vec::new(),
+            spares: Spares::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn connection(&mut self, id: ConnId) -> Option<&mut Box<Connection>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation() { None } else { slot.connection.as_mut() }
+    }
+
+    /// Takes a connection out of the table while it is worked on, so that the shard can be borrowed beside it.
+    fn check_out(&mut self, id: ConnId) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation() { None } else { slot.connection.take() }
+    }
+
+    fn check_in(&mut self, connection: Box<Connection>) {
+        let index = connection.id.index();
+        self.slots[index].connection = Some(connection);
+    }
+
+    /// Wants a tick at `at` at the latest.
+    fn want_tick(&mut self, at: Time) {
+        self.due = self.due.min(at);
+    }
+
+    /// Whether anything is left that a drain waits for.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+            && self.taken.is_empty()
+            && self.slots.iter().flat_map(|slot| &slot.connection).all(|connection| {
+                connection.streams.user() == connection.streams.orphans() && connection.preparing.is_empty()
+            })
+    }
+
+    fn end_read(&mut self, now: Time, mut connection: Box<Connection>, used: usize) {
+        let receive = std::mem::take(&mut self.receive);
+        let outcome = self.process(now, &mut connection, &receive[..used]);
+        self.receive = receive;
+        match outcome {
+            Ok(()) => self.check_in(connection),
+            Err(error) => self.close_connection(now, connection, error, 0),
+        }
+    }
+
+    fn closed(&mut self, now: Time, conn: ConnId, accepted_bytes: usize, cause: CloseCause) {
+        let Some(connection) = self.check_out(conn) else { return };
+        let error = match cause {
+            CloseCause::Connect(error) => ConnectionError::Connect(error),
+            CloseCause::Eof => ConnectionError::ClosedByPeer(connection.handshake_step()),
+            CloseCause::Io(error) => ConnectionError::Io(error),
+        };
+        self.discard(now, connection, error, accepted_bytes);
+    }
+
+    fn next_job(&mut self) -> JobId {
+        self.jobs += 1;
+        JobId(self.jobs)
+    }
+
+    fn received(&mut self, n: usize) {
+        self.desk.counters.reads.add(1);
+        self.desk.counters.bytes_received.add(n as u64);
+    }
+
+    fn moved(&self, moved: Moved) {
+        self.desk.counters.bytes_sent.add(moved.bytes);
+        self.desk.counters.writes.add(moved.calls);
+    }
+}
+
+impl Machine for Shard {
+    fn begin(&mut self, _now: Time) {
+        self.inbox.disarm();
+        self.desk.counters.turns.add(1);
+    }
+
+    fn handle(&mut self, now: Time, event: Event<'_>) {
+        match event {
+            Event::Opened { conn } => self.opened(now, conn),
+            Event::Bytes { conn, bytes } => {
+                let Some(mut connection) = self.check_out(conn) else { return };
+                self.received(bytes.len());
+                let tail = connection.incoming.move_tail(&mut self.receive, bytes.len());
+                self.receive[tail..tail + bytes.len()].copy_from_slice(bytes);
+                self.end_read(now, connection, tail + bytes.len());
+            }
+            Event::Sent { conn, block } => {
+                let mut moved = Moved::default();
+                let Some(connection) = self.check_out(conn) else { return self.spares.put(block.0) };
+                let mut connection = connection;
+                if connection.outgoing.sent(block, &mut self.spares, &mut moved) {
+                    self.mark_dirty(&mut connection);
+                }
+                self.check_in(connection);
+                self.moved(moved);
+            }
+            Event::Closed { conn, accepted_bytes, cause } => self.closed(now, conn, accepted_bytes, cause),
+            Event::Done { job, outcome } => self.job_done(now, job, outcome),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    fn fill(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> Filled {
+        let Some(mut connection) = self.check_out(conn) else { return Filled::Drained };
+        let tail = connection.incoming.move_tail(&mut self.receive, ROOM_BYTES);
+        match read(&mut self.receive[tail..tail + ROOM_BYTES]) {
+            Ok(0) => {
+                let error = ConnectionError::ClosedByPeer(connection.handshake_step());
+                self.close_connection(now, connection, error, 0);
+                Filled::Drained
+            }
+            Ok(n) => {
+                self.received(n);
+                self.end_read(now, connection, tail + n);
+                if n == ROOM_BYTES { Filled::More } else { Filled::Drained }
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                connection.incoming.restore_tail(&self.receive[..tail]);
+                self.check_in(connection);
+                if error.kind() == io::ErrorKind::Interrupted { Filled::More } else { Filled::Drained }
+            }
+            Err(error) => {
+                self.close_connection(now, connection, ConnectionError::Io(error), 0);
+                Filled::Drained
+            }
+        }
+    }
+
+    fn settle(&mut self, batch: &mut Settled) {
+        self.desk.settle(&self.inbox, batch);
+    }
+
+    fn take_inbox(&mut self, now: Time, budget: usize) -> usize {
+        self.pump_waiting(now);
+        if self.taken.is_empty() {
+            self.inbox.take(&mut self.scratch);
+            self.taken.extend(self.scratch.drain(..));
+        }
+        let count = budget.min(self.taken.len());
+        for _ in 0..count {
+            let Some(call) = self.taken.pop_front() else { break };
+            self.start(now, call);
+        }
+        self.finish_closing(now);
+        count
+    }
+
+    fn poll_action(&mut self, _now: Time) -> Option<Action> {
+        self.actions.pop_front().or_else(|| self.dirty.pop().map(Action::Send))
+    }
+
+    fn flush(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
+    ) -> Flushed {
+        let Some(mut connection) = self.check_out(conn) else { return Flushed::Done };
+        let mut moved = Moved::default();
+        let outcome = connection.outgoing.flush(write, &mut self.spares, &mut moved);
+        self.moved(moved);
+        match outcome {
+            Ok(flushed) => {
+                self.check_in(connection);
+                flushed
+            }
+            Err(error) => {
+                self.close_connection(now, connection, ConnectionError::Io(error), 0);
+                Flushed::Done
+            }
+        }
+    }
+
+    fn take_block(&mut self, conn: ConnId) -> Option<Block> {
+        self.connection(conn)?.outgoing.take_block()
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        (self.due != NEVER).then_some(self.due)
+    }
+
+    fn set_waker(&mut self, waker: &Waker) {
+        self.inbox.set_waker(waker);
+    }
+
+    fn arm(&mut self) -> bool {
+        self.taken.is_empty() && self.actions.is_empty() && self.desk.is_empty() && self.inbox.arm()
+    }
+}
+
+impl Drop for Shard {
+    /// The loop ended, by `Exit` or before it: nobody may be left waiting.
+    fn drop(&mut self) {
+        let because =
+            if std::thread::panicking() { ClosedBecause::Panicked } else { ClosedBecause::LoopEnded };
+        self.end_all(because);
+        let mut batch = Settled::new();
+        self.settle(&mut batch);
+        batch.deliver();
+    }
+}

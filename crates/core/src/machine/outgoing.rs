@@ -1,0 +1,252 @@
+//! From frames to bytes: requests gather in one block until the reactor asks for it.
+
+use std::io;
+
+use crate::protocol::{envelope, segment};
+use crate::reactor::{Block, Flushed};
+
+/// With more than this unsent, a connection takes no further requests: they wait, or go elsewhere.
+const BACKLOG_BYTES_MAX: usize = 1 << 20;
+/// A block that grew beyond this is not kept for later use.
+const SPARE_BYTES_MAX: usize = 256 << 10;
+
+/// Blocks to be used again, shared by the connections of a machine, so that an idle connection owns none.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Vec<Vec<u8>>);
+
+impl Spares {
+    const KEPT_MAX: usize = 64;
+
+    fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put(&mut self, mut block: Vec<u8>) {
+        if self.0.len() < Self::KEPT_MAX && block.capacity() > 0 && block.capacity() <= SPARE_BYTES_MAX {
+            block.clear();
+            self.0.push(block);
+        }
+    }
+}
+
+/// The outgoing half of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    tail: Vec<u8>,
+    /// How much of `tail` the kernel has.
+    written: usize,
+    /// v5, after the handshake: envelopes go into segments.
+    segmented: bool,
+    /// Where the segment begins that is still open.
+    open: Option<usize>,
+    /// Bytes accepted before `tail[0]`, counted from the connection's first.
+    base: u64,
+    /// Length of the block that a completion loop has.
+    lent: Option<usize>,
+    /// Whether `Action::Send` was wished and not yet served.
+    pub(crate) announced: bool,
+}
+
+impl Outgoing {
+    /// From the next frame on, both sides speak in segments.
+    pub(crate) fn start_segments(&mut self) {
+        self.segmented = true;
+    }
+
+    /// Appends an envelope under `stream`. Returns the position of its first byte on this connection.
+    pub(crate) fn push(&mut self, frame: &[u8], stream: i16, spares: &mut Spares) -> u64 {
+        if self.tail.capacity() == 0 {
+            self.tail = spares.take();
+        }
+        let position = self.base + self.tail.len() as u64;
+        if !self.segmented {
+            self.append(frame, stream);
+        } else if frame.len() <= segment::MAX_PAYLOAD {
+            self.append_to_segment(frame, stream);
+        } else {
+            self.append_slices(frame, stream);
+        }
+        position
+    }
+
+    fn append(&mut self, frame: &[u8], stream: i16) {
+        let start = self.tail.len();
+        self.tail.extend_from_slice(frame);
+        envelope::set_stream(&mut self.tail[start..], stream);
+    }
+
+    fn append_to_segment(&mut self, frame: &[u8], stream: i16) {
+        if let Some(start) = self.open {
+            let payload = self.tail.len() - start - segment::HEADER_LEN;
+            if payload + frame.len() > segment::MAX_PAYLOAD {
+                self.seal();
+            }
+        }
+        if self.open.is_none() {
+            self.open = Some(segment::open(&mut self.tail));
+        }
+        self.append(frame, stream);
+    }
+
+    /// An envelope that is too long for one segment: slices, with nothing else between them.
+    fn append_slices(&mut self, frame: &[u8], stream: i16) {
+        self.seal();
+        let mut first = true;
+        for slice in frame.chunks(segment::MAX_PAYLOAD) {
+            let start = segment::open(&mut self.tail);
+            let payload = self.tail.len();
+            self.tail.extend_from_slice(slice);
+            if std::mem::take(&mut first) {
+                envelope::set_stream(&mut self.tail[payload..], stream);
+            }
+            close(&mut self.tail, start, false);
+        }
+    }
+
+    fn seal(&mut self) {
+        if let Some(start) = self.open.take() {
+            close(&mut self.tail, start, true);
+        }
+    }
+
+    /// Whether it has room for more requests.
+    pub(crate) fn has_room(&self) -> bool {
+        self.tail.len() - self.written < BACKLOG_BYTES_MAX
+    }
+
+    /// Whether the kernel accepted nothing of what begins at `position`.
+    pub(crate) fn is_unsent(&self, position: u64, accepted_bytes: usize) -> bool {
+        position >= self.base + self.written as u64 + accepted_bytes as u64
+    }
+
+    /// Writes until all is written or the socket is full. Counts the bytes and calls in `moved`.
+    pub(crate) fn flush(
+        &mut self,
+        write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
+        spares: &mut Spares,
+        moved: &mut Moved,
+    ) -> io::Result<Flushed> {
+        self.announced = false;
+        self.seal();
+        while self.written < self.tail.len() {
+            match write(&self.tail[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.written += n;
+                    moved.bytes += n as u64;
+                    moved.calls += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.compact();
+                    return Ok(Flushed::Blocked);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.base += self.written as u64;
+        self.written = 0;
+        spares.put(std::mem::take(&mut self.tail));
+        Ok(Flushed::Done)
+    }
+
+    /// Forgets what was written once that is most of the block, so that a slow peer can't make it grow for ever.
+    fn compact(&mut self) {
+        if self.written > self.tail.len() / 2 {
+            self.tail.drain(..self.written);
+            self.base += self.written as u64;
+            self.written = 0;
+        }
+    }
+
+    /// Hands the block to a completion loop. The next one fills meanwhile.
+    pub(crate) fn take_block(&mut self) -> Option<Block> {
+        self.announced = false;
+        if self.lent.is_some() || self.tail.is_empty() {
+            return None;
+        }
+        self.seal();
+        let block = std::mem::take(&mut self.tail);
+        self.lent = Some(block.len());
+        Some(Block(block))
+    }
+
+    /// The kernel has the whole block. Whether there is more to send.
+    pub(crate) fn sent(&mut self, block: Block, spares: &mut Spares, moved: &mut Moved) -> bool {
+        if let Some(length) = self.lent.take() {
+            self.base += length as u64;
+            *moved = Moved { bytes: length as u64, calls: 1 };
+        }
+        spares.put(block.0);
+        !self.tail.is_empty()
+    }
+}
+
+/// How much went through a socket, in how many calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) bytes: u64,
+    pub(crate) calls: u64,
+}
+
+fn close(block: &mut Vec<u8>, start: usize, self_contained: bool) {
+    // `push` puts at most MAX_PAYLOAD bytes into a segment, the only thing that `close` could refuse.
+    let closed = segment::close(block, start, self_contained);
+    debug_assert!(closed.is_ok(), "a segment of more than MAX_PAYLOAD bytes");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Flags, Opcode, Version};
+
+    fn frame(length: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let start = envelope::begin(&mut out, Version::V5, Flags::default(), Opcode::Query);
+        out.resize(9 + length, 1);
+        envelope::finish(&mut out, start).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_the_kernel_did_not_take_is_known_to_be_unsent() {
+        let (mut out, mut spares, mut moved) = (Outgoing::default(), Spares::default(), Moved::default());
+        let first = out.push(&frame(11), 1, &mut spares);
+        let second = out.push(&frame(11), 2, &mut spares);
+        assert_eq!((first, second), (0, 20));
+        let mut room = 20;
+        let mut write = |bytes: &[u8]| {
+            let n = bytes.len().min(room);
+            room -= n;
+            if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+        };
+        assert_eq!(out.flush(&mut write, &mut spares, &mut moved).unwrap(), Flushed::Blocked);
+        assert!(!out.is_unsent(first, 0) && out.is_unsent(second, 0));
+        let third = out.push(&frame(11), 3, &mut spares);
+        assert_eq!(third, 40, "positions go on after what was written is forgotten");
+        out.flush(&mut |bytes| Ok(bytes.len()), &mut spares, &mut moved).unwrap();
+        assert!(!out.is_unsent(third, 0) && out.tail.is_empty());
+        assert_eq!(moved.bytes, 60);
+    }
+
+    #[test]
+    fn segments_hold_many_envelopes_or_slices_of_one() {
+        let (mut out, mut spares) = (Outgoing { segmented: true, ..Outgoing::default() }, Spares::default());
+        out.push(&frame(100), 1, &mut spares);
+        out.push(&frame(100), 2, &mut spares);
+        out.push(&frame(200_000), 3, &mut spares);
+        out.push(&frame(100), 4, &mut spares);
+        let Block(block) = out.take_block().unwrap();
+        assert!(out.take_block().is_none(), "one block at a time");
+        let (mut rest, mut kinds) = (&block[..], Vec::new());
+        while let Some(parsed) = segment::parse(rest).unwrap() {
+            kinds.push((parsed.self_contained, parsed.payload.len()));
+            rest = &rest[parsed.encoded_len..];
+        }
+        assert_eq!(kinds, [(true, 218), (false, 131_071), (false, 200_009 - 131_071), (true, 109)]);
+        assert!(rest.is_empty());
+        let mut moved = Moved::default();
+        assert!(!out.sent(Block(block), &mut spares, &mut moved));
+        assert_eq!(moved.calls, 1);
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections come and go.
+
+use std::sync::Arc;
+
+use super::connection::{Connection, Phase};
+use super::handshake::{Handshake, Next};
+use super::node::Want;
+use super::streams::{NEVER, Occupant, Taken};
+use super::{Config, ConnectionError, Shard, Slot, Step};
+use crate::Time;
+use crate::call::{Call, ClosedBecause, Fate, Reply, RequestError};
+use crate::protocol::Version;
+use crate::reactor::{Action, ConnId, Job, JobId, JobOutcome};
+
+impl Shard {
+    /// Opens what is missing, looks up what has no address.
+    pub(super) fn maintain(&mut self, now: Time) {
+        for index in 0..self.nodes.len() {
+            self.maintain_node(now, index);
+        }
+        self.fail_if_hopeless(now);
+    }
+
+    fn maintain_node(&mut self, now: Time, index: usize) {
+        if self.closing.is_some() {
+            return;
+        }
+        // Each round opens one connection or stops, so this ends.
+        loop {
+            match self.nodes[index].want(now, self.config.connections_per_node.max(1)) {
+                Want::Open(address) => self.open(now, index, address),
+                Want::Resolve { host, port } => {
+                    let job = self.next_job();
+                    self.nodes[index].resolving = Some(job);
+                    self.actions
+                        .push_back(Action::Offload { job, work: Job::Resolve { host: host.into(), port } });
+                    return;
+                }
+                Want::Nothing => break,
+            }
+        }
+        if let Some(at) = self.nodes[index].retry_at() {
+            if at > now {
+                self.want_tick(at);
+            }
+        }
+    }
+
+    fn open(&mut self, now: Time, node: usize, address: std::net::SocketAddr) {
+        let index = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let id = ConnId::new(index, self.slots[index as usize].generation);
+        let version = self.agreed.load().unwrap_or(self.nodes[node].version);
+        let mut connection = Connection::new(id, node, address, version, self.config.streams_max);
+        let deadline = now + self.config.handshake_timeout;
+        connection.phase = Phase::Opening { deadline };
+        connection.last_received = now;
+        self.want_tick(deadline);
+        self.nodes[node].open += 1;
+        self.actions.push_back(Action::Open { conn: id, address, options: self.config.open });
+        self.check_in(Box::new(connection));
+    }
+
+    pub(super) fn job_done(&mut self, now: Time, job: JobId, outcome: JobOutcome) {
+        let JobOutcome::Resolved(found) = outcome;
+        let Some(node) = self.nodes.iter_mut().find(|node| node.resolving == Some(job)) else { return };
+        node.resolving = None;
+        let cause = match found {
+            Ok(addresses) if !addresses.is_empty() => {
+                node.resolved(addresses);
+                return self.maintain(now);
+            }
+            Ok(_) => std::io::Error::other("the name has no address"),
+            Err(error) => error,
+        };
+        node.failed(None, now, Arc::new(ConnectionError::Resolve(cause)), &self.config, &mut self.rng);
+        self.maintain(now);
+    }
+
+    /// TCP is there: greet the server.
+    pub(super) fn opened(&mut self, now: Time, id: ConnId) {
+        let Some(mut connection) = self.check_out(id) else { return };
+        match Handshake::begin(connection.version) {
+            Ok((handshake, frame)) => {
+                self.send_step(now, &mut connection, handshake, &frame);
+                self.check_in(connection);
+            }
+            Err(error) => self.close_connection(now, connection, error, 0),
+        }
+    }
+
+    /// Sends a frame of the handshake; each has a timeout of its own.
+    fn send_step(&mut self, now: Time, connection: &mut Connection, handshake: Handshake, frame: &[u8]) {
+        let deadline = now + self.config.handshake_timeout;
+        connection.phase = Phase::Handshaking { handshake, deadline };
+        self.send_internal(connection, Occupant::Handshake, frame, NEVER);
+        self.want_tick(deadline);
+    }
+
+    pub(super) fn send_internal(
+        &mut self,
+        connection: &mut Connection,
+        who: Occupant,
+        frame: &[u8],
+        deadline: Time,
+    ) -> i16 {
+        let stream = connection.streams.peek();
+        let position = connection.outgoing.push(frame, stream, &mut self.spares);
+        connection.streams.occupy(who, deadline, position);
+        self.want_tick(deadline);
+        self.mark_dirty(connection);
+        stream
+    }
+
+    /// Does what the handshake decided. An error ends the connection.
+    pub(super) fn next_step(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        handshake: Handshake,
+        next: Next,
+    ) -> Result<(), ConnectionError> {
+        match next {
+            Next::Send(frame) => self.send_step(now, connection, handshake, &frame),
+            Next::Ready => self.became_ready(now, connection)?,
+            Next::Fail(error) => return Err(error),
+            Next::Lower(version) => return Err(self.lower_version(connection, version)),
+        }
+        Ok(())
+    }
+
+    /// The server doesn't speak this version. The next connection greets it with a lower one; this one ends.
+    fn lower_version(&mut self, connection: &Connection, version: Version) -> ConnectionError {
+        if self.config.version_fixed {
+            let message = "the session's version is fixed".into();
+            return ConnectionError::NoCommonVersion { tried: connection.version, message };
+        }
+        match self.agreed.load() {
+            Some(session) if version < session => ConnectionError::VersionDiffers { session },
+            _ => {
+                self.nodes[connection.node].version = version;
+                ConnectionError::LowerVersion(version)
+            }
+        }
+    }
+
+    fn became_ready(&mut self, now: Time, connection: &mut Connection) -> Result<(), ConnectionError> {
+        let session = self.agreed.agree(connection.version);
+        if session != connection.version {
+            // Another shard decided meanwhile: this node must be greeted with that version.
+            self.nodes[connection.node].version = session;
+            return Err(ConnectionError::LowerVersion(session));
+        }
+        connection.phase = Phase::Ready { since: now };
+        self.ready.push(connection.id.index() as u32);
+        self.nodes[connection.node].became_ready();
+        self.desk.counters.connections_opened.add(1);
+        self.desk.counters.connections.add(1);
+        for call in std::mem::take(&mut self.connects) {
+            self.desk.finish(call, Ok(Reply::Connected(session)));
+        }
+        self.want_tick(now + self.config.heartbeat_interval);
+        self.maintain_node(now, connection.node);
+        Ok(())
+    }
+
+    /// Ends a connection that the reactor still has.
+    pub(super) fn close_connection(
+        &mut self,
+        now: Time,
+        connection: Box<Connection>,
+        error: ConnectionError,
+        accepted_bytes: usize,
+    ) {
+        self.actions.push_back(Action::Close(connection.id));
+        self.discard(now, connection, error, accepted_bytes);
+    }
+
+    /// Forgets a connection. Its requests are sent elsewhere where that is safe, or fail.
+    pub(super) fn discard(
+        &mut self,
+        now: Time,
+        mut connection: Box<Connection>,
+        error: ConnectionError,
+        accepted_bytes: usize,
+    ) {
+        let slot = &mut self.slots[connection.id.index()];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free_slots.push(connection.id.index() as u32);
+        self.desk.counters.connections_closed.add(1);
+        let lowered = matches!(error, ConnectionError::LowerVersion(_));
+        let cause = Arc::new(error);
+        self.update_node(now, &connection, &cause, lowered);
+        self.settle_requests(&mut connection, &cause, accepted_bytes);
+        self.maintain(now);
+    }
+
+    fn update_node(
+        &mut self,
+        now: Time,
+        connection: &Connection,
+        cause: &Arc<ConnectionError>,
+        lowered: bool,
+    ) {
+        let node = &mut self.nodes[connection.node];
+        node.open -= 1;
+        match connection.phase {
+            Phase::Ready { since } => {
+                node.ready -= 1;
+                self.ready.retain(|slot| *slot as usize != connection.id.index());
+                self.desk.counters.connections.sub(1);
+                node.lost(now.since(since), now, cause, &self.config, &mut self.rng);
+            }
+            _ if lowered => {}
+            _ => node.failed(Some(connection.address), now, cause.clone(), &self.config, &mut self.rng),
+        }
+    }
+
+    fn settle_requests(
+        &mut self,
+        connection: &mut Connection,
+        cause: &Arc<ConnectionError>,
+        accepted_bytes: usize,
+    ) {
+        self.desk.counters.on_wire.sub(connection.streams.user() as u64);
+        self.desk.counters.orphans.sub(connection.streams.orphans() as u64);
+        let taken: Vec<Taken> = connection.streams.drain().collect();
+        for Taken { call, position, deadline } in taken {
+            let unsent = connection.outgoing.is_unsent(position, accepted_bytes);
+            let fate = if unsent { Fate::NeverSent } else { Fate::Unknown };
+            self.retry_or_fail(connection, call, deadline, fate, cause);
+        }
+        // UNPREPARED is the server's word that these were not executed.
+        for (call, deadline) in
+            connection.preparing.drain(..).flat_map(|preparing| preparing.waiting).collect::<Vec<_>>()
+        {
+            self.retry_or_fail(connection, call, deadline, Fate::NeverSent, cause);
+        }
+    }
+
+    fn retry_or_fail(
+        &mut self,
+        connection: &Connection,
+        call: Arc<Call>,
+        deadline: Time,
+        fate: Fate,
+        cause: &Arc<ConnectionError>,
+    ) {
+        if may_send_again(&call, fate, &self.config) {
+            return self.send_again(call, deadline);
+        }
+        let error = match **cause {
+            ConnectionError::Closing => RequestError::Closed { because: ClosedBecause::SessionClosed, fate },
+            _ => RequestError::ConnectionLost { node: connection.address, fate, cause: cause.clone() },
+        };
+        self.desk.fail(call, error);
+    }
+
+    /// Closes every connection. Returns who waits for that.
+    pub(super) fn close_all(&mut self, now: Time) -> Vec<Arc<Call>> {
+        let calls = self.closing.as_mut().map(|closing| {
+            closing.exited = true;
+            std::mem::take(&mut closing.calls)
+        });
+        let ids: Vec<_> =
+            self.slots.iter().flat_map(|slot| &slot.connection).map(|connection| connection.id).collect();
+        for id in ids {
+            if let Some(connection) = self.check_out(id) {
+                self.close_connection(now, connection, ConnectionError::Closing, 0);
+            }
+        }
+        self.end_all(ClosedBecause::SessionClosed);
+        calls.unwrap_or_default()
+    }
+
+    /// Ends a connection whose handshake takes too long.
+    pub(super) fn handshake_timed_out(&mut self, now: Time, connection: Box<Connection>) {
+        let step = connection.handshake_step().unwrap_or(Step::Tcp);
+        let error = ConnectionError::HandshakeTimeout(step, self.config.handshake_timeout);
+        self.close_connection(now, connection, error, 0);
+    }
+}
+
+/// Nothing that is not idempotent is sent twice: a pure decision.
+fn may_send_again(call: &Call, fate: Fate, config: &Config) -> bool {
+    (fate == Fate::NeverSent || call.terms.idempotent) && call.attempts() < config.attempts_max
+}

@@ -1,0 +1,203 @@
+//! From bytes to finished requests.
+
+use std::sync::Arc;
+
+use super::connection::{Connection, Phase, Preparing};
+use super::handshake::{Next, frame};
+use super::incoming::{Body, Payload, is_response_of, looks_like_cql};
+use super::streams::{NEVER, Occupant};
+use super::{ConnectionError, Shard};
+use crate::Time;
+use crate::call::{Call, ReprepareFailure, RequestError};
+use crate::protocol::request::Prepare;
+use crate::protocol::response::{Message, Response, ResultMessage};
+use crate::protocol::{ErrorKind, Header, Opcode};
+
+/// How often one request may find its statement unknown, over all nodes that it is sent to.
+const REPREPARES_MAX: u8 = 8;
+
+impl Shard {
+    /// Takes every whole envelope out of `bytes`.
+    pub(super) fn process(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        bytes: &[u8],
+    ) -> Result<(), ConnectionError> {
+        connection.last_received = now;
+        if !connection.is_ready() && !looks_like_cql(bytes) {
+            return Err(ConnectionError::NotCql { first: bytes[..bytes.len().min(8)].to_vec() });
+        }
+        let mut rest = bytes;
+        if let Some(segment) = connection.incoming.complete(&mut rest) {
+            self.envelopes(now, connection, &segment)?;
+        }
+        self.envelopes(now, connection, rest)
+    }
+
+    fn envelopes(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        mut input: &[u8],
+    ) -> Result<(), ConnectionError> {
+        let mut payload = Payload::default();
+        let bytes_max = self.config.frame_bytes_max;
+        while let Some((header, body)) = connection.incoming.next(&mut input, &mut payload, bytes_max)? {
+            if connection.is_ready() {
+                self.response(now, connection, header, body)?;
+            } else {
+                self.handshake_response(now, connection, header, body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn handshake_response(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        header: Header,
+        body: Body<'_>,
+    ) -> Result<(), ConnectionError> {
+        let opcode_known = Opcode::from_byte(header.opcode).is_some_and(Opcode::is_response);
+        if !header.response || !opcode_known {
+            let first = [header.version | u8::from(header.response) << 7, header.flags.0].to_vec();
+            return Err(ConnectionError::NotCql { first });
+        }
+        // A server that refuses the version may answer on stream 0, whatever the request's was; it is 0 here anyway.
+        connection.streams.release(header.stream);
+        let phase = std::mem::replace(&mut connection.phase, Phase::Opening { deadline: NEVER });
+        let Phase::Handshaking { mut handshake, .. } = phase else {
+            return Err(ConnectionError::UnexpectedStream(header.stream));
+        };
+        let next = handshake.answer(&header, body.bytes(), &self.config);
+        let switches = header.opcode == Opcode::Ready.byte() || header.opcode == Opcode::Authenticate.byte();
+        if switches && !matches!(next, Next::Fail(_) | Next::Lower(_)) {
+            connection.start_segments();
+        }
+        self.next_step(now, connection, handshake, next)
+    }
+
+    fn response(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        header: Header,
+        body: Body<'_>,
+    ) -> Result<(), ConnectionError> {
+        if !is_response_of(&header, connection.version) {
+            let byte = header.version | u8::from(header.response) << 7;
+            return Err(ConnectionError::WrongVersion { agreed: connection.version, byte });
+        }
+        if !Opcode::from_byte(header.opcode).is_some_and(Opcode::is_response) {
+            return Err(ConnectionError::UnexpectedOpcode { opcode: header.opcode, awaited: "a response" });
+        }
+        if header.stream < 0 {
+            self.desk.counters.events.add(1);
+            return Ok(());
+        }
+        let (occupant, deadline) = connection.streams.release(header.stream);
+        match occupant {
+            Occupant::Call(call) => {
+                self.desk.counters.on_wire.sub(1);
+                self.answered(connection, call, deadline, header, body);
+            }
+            Occupant::Orphan => {
+                self.desk.counters.on_wire.sub(1);
+                self.desk.counters.orphans.sub(1);
+            }
+            Occupant::Heartbeat => {
+                connection.heartbeat_awaited = false;
+                self.want_tick(now + self.config.heartbeat_interval);
+            }
+            Occupant::Prepare => self.reprepared(connection, header, body),
+            Occupant::Free | Occupant::Handshake => {
+                return Err(ConnectionError::UnexpectedStream(header.stream));
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        connection: &mut Connection,
+        call: Arc<Call>,
+        deadline: Time,
+        header: Header,
+        body: Body<'_>,
+    ) {
+        if call.is_cancelled() {
+            return self.desk.drop_cancelled(&call);
+        }
+        if header.opcode == Opcode::Error.byte() && call.terms.statement.is_some() {
+            let response = Response::decode(connection.version, &header, body.bytes());
+            if let Ok(Message::Error(error)) = response.map(|response| response.message) {
+                if let ErrorKind::Unprepared { .. } = error.kind {
+                    return self.reprepare(connection, call, deadline);
+                }
+            }
+        }
+        self.desk.answer(call, header, connection.address, body);
+    }
+
+    /// The node doesn't know the statement: prepare it on this very connection, once for all who want it.
+    fn reprepare(&mut self, connection: &mut Connection, call: Arc<Call>, deadline: Time) {
+        let Some(statement) = call.terms.statement.clone() else { return };
+        if call.attempts() >= REPREPARES_MAX {
+            let reason = ReprepareFailure::StillUnprepared;
+            return self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason });
+        }
+        // The time that preparing takes counts as the request's own.
+        self.want_tick(deadline);
+        let known = connection.preparing.iter_mut().find(|preparing| preparing.statement.id == statement.id);
+        if let Some(preparing) = known {
+            return preparing.waiting.push((call, deadline));
+        }
+        let version = connection.version;
+        let request = frame(version, Opcode::Prepare, |out| {
+            Prepare { text: &statement.text, keyspace: None }.put(version, out)
+        });
+        let Ok(request) = request else {
+            // It was prepared before, so it fits; a text that doesn't can't be prepared again.
+            let reason = ReprepareFailure::BadAnswer;
+            return self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason });
+        };
+        self.desk.counters.reprepares.add(1);
+        let stream = self.send_internal(connection, Occupant::Prepare, &request, deadline);
+        connection.preparing.push(Preparing { stream, statement, waiting: vec![(call, deadline)] });
+    }
+
+    /// The answer to PREPARE: those who wait are sent again here, or fail.
+    fn reprepared(&mut self, connection: &mut Connection, header: Header, body: Body<'_>) {
+        let Some(index) = connection.preparing.iter().position(|preparing| preparing.stream == header.stream)
+        else {
+            return;
+        };
+        let Preparing { statement, waiting, .. } = connection.preparing.swap_remove(index);
+        let decoded =
+            Response::decode(connection.version, &header, body.bytes()).map(|response| response.message);
+        let failure = match decoded {
+            Ok(Message::Result(ResultMessage::Prepared(prepared))) if prepared.id == &*statement.id => None,
+            Ok(Message::Result(ResultMessage::Prepared(_))) => Some(ReprepareFailure::IdChanged),
+            // The server's own error says best why: the table is gone, say.
+            Ok(Message::Error(_)) => {
+                for (call, _) in waiting {
+                    self.desk.answer(call, header, connection.address, Body::Lent(body.bytes()));
+                }
+                return;
+            }
+            _ => Some(ReprepareFailure::BadAnswer),
+        };
+        for (call, deadline) in waiting {
+            match failure {
+                Some(reason) => {
+                    self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason })
+                }
+                None if call.is_cancelled() => self.desk.drop_cancelled(&call),
+                None if connection.has_room() => self.send(connection, call, deadline),
+                None => self.wait(call, deadline),
+            }
+        }
+    }
+}
