@@ -57,8 +57,8 @@ pub struct Terms {
     pub statement: Option<Arc<PreparedStatement>>,
 }
 
-/// Called on the machine's thread with what came of a request.
-pub type Callback = Box<dyn FnOnce(Outcome) + Send>;
+/// Called on the machine's thread with what came of a request, and the request's terms.
+pub type Callback = Box<dyn FnOnce(Outcome, &Terms) + Send>;
 
 /// Who is told when a request is finished. Told after the turn's borrow of the machine has ended.
 #[derive(Default)]

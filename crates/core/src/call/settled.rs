@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use super::{Call, Callback, Notify, Outcome};
+use super::{Call, Callback, Notify};
 
 thread_local! {
-    static DELIVERING: Cell<bool> = const { Cell::new(false) };
+    /// The number of the shard whose requests this thread is delivering.
+    static DELIVERING: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// The requests that one turn finished. Kept from turn to turn, so that its memory is.
@@ -19,6 +20,7 @@ pub struct Settled {
     wakes: Vec<Waker>,
     /// Callbacks and wakers that panicked since the machine last asked.
     panics: u64,
+    shard: usize,
 }
 
 enum Told {
@@ -38,8 +40,9 @@ impl Settled {
         self.told.is_empty() && self.wakes.is_empty()
     }
 
-    /// Whether this thread is inside [`Settled::deliver`]: a callback that blocks here would wait for itself.
-    pub fn is_delivering() -> bool {
+    /// The shard for which this thread is inside [`Settled::deliver`]: a callback that blocks here would wait for itself,
+    /// and what it submits goes best to that shard.
+    pub fn delivering() -> Option<usize> {
         DELIVERING.get()
     }
 
@@ -49,7 +52,7 @@ impl Settled {
         if self.is_empty() {
             return;
         }
-        let _mark = DeliveryMark::set();
+        let _mark = DeliveryMark(DELIVERING.replace(Some(self.shard)));
         let mut told = std::mem::take(&mut self.told);
         let mut rest = told.drain(..);
         while rest.len() > 0 {
@@ -69,11 +72,9 @@ impl Settled {
         match told {
             Told::Waker(waker) => waker.wake(),
             Told::Callback(callback, call) => {
-                let outcome = call.try_take();
-                drop(call);
                 // Only the callback's owner takes the outcome, and it was stored before this was pushed.
-                if let Some(outcome) = outcome {
-                    callback(outcome);
+                if let Some(outcome) = call.try_take() {
+                    callback(outcome, call.terms());
                 }
             }
             Told::Window(window, number, call) => self.wakes.extend(window.push(number, call)),
@@ -94,7 +95,8 @@ impl Settled {
     }
 
     /// Exchanges an empty batch for what `self` has, keeping both memories.
-    pub(crate) fn swap_into(&mut self, batch: &mut Self) -> u64 {
+    pub(crate) fn swap_into(&mut self, batch: &mut Self, shard: usize) -> u64 {
+        batch.shard = shard;
         std::mem::swap(&mut self.told, &mut batch.told);
         std::mem::swap(&mut self.wakes, &mut batch.wakes);
         std::mem::take(&mut batch.panics)
@@ -108,13 +110,7 @@ impl fmt::Debug for Settled {
 }
 
 /// Says, while it lives, that this thread runs user code for the machine.
-struct DeliveryMark(bool);
-
-impl DeliveryMark {
-    fn set() -> Self {
-        Self(DELIVERING.replace(true))
-    }
-}
+struct DeliveryMark(Option<usize>);
 
 impl Drop for DeliveryMark {
     fn drop(&mut self) {
@@ -142,7 +138,7 @@ impl Window {
 
     /// Moves what has finished since the last call to the end of `into`. If that is nothing, `waker` will be woken once
     /// something is there.
-    pub fn take(&self, into: &mut Vec<(usize, Outcome)>, waker: &Waker) {
+    pub fn take(&self, into: &mut Vec<(usize, Arc<Call>)>, waker: &Waker) {
         let mut state = self.lock();
         if state.finished.is_empty() {
             match &mut state.waker {
@@ -151,8 +147,7 @@ impl Window {
             }
             return;
         }
-        let finished = state.finished.drain(..);
-        into.extend(finished.filter_map(|(number, call)| call.try_take().map(|outcome| (number, outcome))));
+        into.append(&mut state.finished);
     }
 
     /// Adds one; gives the waker if it is the first since the last `take`.

@@ -16,11 +16,12 @@ pub(crate) struct Desk {
     settled: Settled,
     requests: usize,
     bytes: usize,
+    shard: usize,
 }
 
 impl Desk {
-    pub(crate) fn new(counters: Arc<Cells>) -> Self {
-        Self { counters, settled: Settled::new(), requests: 0, bytes: 0 }
+    pub(crate) fn new(counters: Arc<Cells>, shard: usize) -> Self {
+        Self { counters, settled: Settled::new(), requests: 0, bytes: 0, shard }
     }
 
     /// A response came.
@@ -82,7 +83,7 @@ impl Desk {
             let waiters = inbox.release(std::mem::take(&mut self.requests), std::mem::take(&mut self.bytes));
             self.settled.push_wakes(waiters);
         }
-        let panics = self.settled.swap_into(batch);
+        let panics = self.settled.swap_into(batch, self.shard);
         self.counters.callback_panics.add(panics);
     }
 }

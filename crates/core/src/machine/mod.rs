@@ -71,14 +71,24 @@ impl AgreedVersion {
     }
 }
 
+/// What the shards of a session and its users' threads share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The session's configuration.
+    pub config: Arc<Config>,
+    /// The way into this shard.
+    pub inbox: Arc<Inbox>,
+    /// One for all shards.
+    pub agreed: Arc<AgreedVersion>,
+    /// This shard's.
+    pub counters: CounterReader,
+    /// This shard's number.
+    pub shard: usize,
+}
+
 /// The seed of one shard.
-pub fn seed(
-    config: Arc<Config>,
-    inbox: Arc<Inbox>,
-    agreed: Arc<AgreedVersion>,
-    counters: CounterReader,
-) -> Seed {
-    Seed::new(move || Box::new(Shard::new(config, inbox, agreed, counters)))
+pub fn seed(shared: Shared) -> Seed {
+    Seed::new(move || Box::new(Shard::new(shared)))
 }
 
 /// One machine: its own connections to every node, its own stream ids, timers and waiting requests.
@@ -131,20 +141,16 @@ struct Closing {
 
 impl Shard {
     /// A shard that has not done anything yet. Its first turn begins to connect.
-    pub fn new(
-        config: Arc<Config>,
-        inbox: Arc<Inbox>,
-        agreed: Arc<AgreedVersion>,
-        counters: CounterReader,
-    ) -> Self {
+    pub fn new(shared: Shared) -> Self {
+        let Shared { config, inbox, agreed, counters, shard } = shared;
         let nodes =
             config.contact_points.iter().map(|point| Node::new(point.clone(), config.version)).collect();
         Self {
-            rng: Rng::new(config.seed),
+            rng: Rng::new(config.seed.wrapping_add(shard as u64)),
             config,
             inbox,
             agreed,
-            desk: Desk::new(counters.0),
+            desk: Desk::new(counters.0, shard),
             nodes,
             slots: Vec::new(),
             free_slots: Vec::new(),

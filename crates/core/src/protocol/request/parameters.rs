@@ -53,7 +53,7 @@ pub struct ParameterOptions<'a> {
 /// assert_eq!(out, [0, 1, 0x01, 0, 1, 0, 0, 0, 1, b'k']);
 /// # Ok::<(), helenus_core::protocol::EncodeError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use = "the parameters are placeholders until `finish`"]
 pub struct ParametersHead {
     version: Version,
