@@ -18,20 +18,20 @@ pub trait EncodeValues {
     /// How many values there are.
     fn value_count(&self) -> usize;
 
-    /// Appends one [value] for each marker of a prepared statement.
+    /// Appends one `[value]` for each marker of a prepared statement.
     ///
     /// # Errors
     /// [`BindError`], naming the marker.
     fn encode_values(&self, markers: &[ColumnSpec], out: &mut ValueWriter<'_>) -> Result<(), BindError>;
 
-    /// Appends [`EncodeValues::value_count`] [value]s in their natural types.
+    /// Appends [`EncodeValues::value_count`] `[value]`s in their natural types.
     ///
     /// # Errors
     /// [`BindError`], naming the value by its index.
     fn encode_untyped_values(&self, out: &mut ValueWriter<'_>) -> Result<(), BindError>;
 }
 
-/// Appends `values`, one [value] after another, and returns how many they are: what follows the \<n\> of QUERY, EXECUTE
+/// Appends `values`, one `[value]` after another, and returns how many they are: what follows the \<n\> of QUERY, EXECUTE
 /// and BATCH (sections 4.1.4 to 4.1.7 of v4). `markers` are a prepared statement's; without them the values go in their
 /// natural types. `unset_allowed` is true from v4 on.
 ///

@@ -37,7 +37,10 @@ pub trait DecodeValue<'a>: Sized {
 /// The bytes of a cell that must not be null.
 #[inline]
 pub(super) fn not_null(bytes: Option<&[u8]>) -> Result<&[u8], DecodeValueError> {
-    bytes.ok_or(DecodeValueError::Null)
+    match bytes {
+        Some(bytes) => Ok(bytes),
+        None => Err(DecodeValueError::Null),
+    }
 }
 
 /// The bytes of a cell of a fixed length.

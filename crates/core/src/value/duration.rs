@@ -102,7 +102,7 @@ impl<'a> DecodeValue<'a> for CqlDuration {
     }
 }
 
-/// Writes a [vint] (section 3 of v5) and returns its length, at most 9. The sign moves to the lowest bit (zigzag), and
+/// Writes a `[vint]` (section 3 of v5) and returns its length, at most 9. The sign moves to the lowest bit (zigzag), and
 /// the first byte starts with as many ones as bytes follow.
 fn put_vint(number: i64, out: &mut [u8]) -> usize {
     let zigzag = ((number << 1) ^ (number >> 63)) as u64;

@@ -26,13 +26,13 @@ use crate::protocol::ColumnType;
 /// }
 /// ```
 pub trait EncodeValue {
-    /// Appends this as exactly one [value] of `column_type`.
+    /// Appends this as exactly one `[value]` of `column_type`.
     ///
     /// # Errors
     /// [`EncodeError::Type`] if the type doesn't fit; the others as they say.
     fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError>;
 
-    /// Appends this as exactly one [value] of its natural type (the table in [`super`](crate::value) lists them): for
+    /// Appends this as exactly one `[value]` of its natural type (the table in [`super`](crate::value) lists them): for
     /// statements that were not prepared, whose bind markers have no known type.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use crate::protocol::ColumnSpec;
 
 /// A row of any columns, its cells read by index or by name.
 ///
+/// Nothing is allocated, so `get` walks from the first cell to the one that it wants: to read many columns of a wide
+/// table, walk once by [`RawRow::cells`].
+///
 /// ```no_run
 /// # use helenus_core::protocol::ColumnSpec;
 /// use helenus_core::value::{RawRow, Rows};

