@@ -72,6 +72,11 @@ impl Jobs {
         !self.ready.is_empty()
     }
 
+    /// Whether the thread still owes an answer.
+    pub fn has_unanswered(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| worker.unanswered > 0)
+    }
+
     fn send(&mut self, job: JobId, work: Job) -> io::Result<()> {
         let worker = match &mut self.worker {
             Some(worker) => worker,

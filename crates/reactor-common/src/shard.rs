@@ -119,6 +119,11 @@ impl<N: Net> Shard<N> {
         self.delivered
     }
 
+    /// Whether the answer to a job is still to come.
+    pub fn has_jobs(&self) -> bool {
+        self.world.jobs.has_unanswered()
+    }
+
     /// Whether the machine is gone.
     pub fn has_exited(&self) -> bool {
         self.machine.is_none()

@@ -1,0 +1,110 @@
+//! Where all that can wake the driver comes together.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+use helenus_core::reactor::ConnId;
+
+/// Shared by the driver and everything that may wake it.
+#[derive(Default)]
+pub(crate) struct Hub {
+    /// Whether a push into the inbox woke the driver.
+    pushed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The task that the driver is in. `None` before its first poll and after its end, so that no cycle keeps it.
+    task: Option<Waker>,
+    /// Connections about which the runtime has something to say. Tokio takes a waker out when it calls it, so that is at
+    /// most two a connection.
+    ready: Vec<ConnId>,
+}
+
+impl Hub {
+    /// The waker for the inbox.
+    pub(crate) fn for_inbox(self: &Arc<Self>) -> Waker {
+        Arc::new(Pushed(self.clone())).into()
+    }
+
+    /// The waker for a connection.
+    pub(crate) fn for_conn(self: &Arc<Self>, conn: ConnId) -> Waker {
+        Arc::new(Ready { hub: self.clone(), conn }).into()
+    }
+
+    /// Notes the task that the driver is in now, and moves the ready connections to `ready`.
+    pub(crate) fn attend(&self, task: &Waker, ready: &mut Vec<ConnId>) {
+        let mut state = self.lock();
+        match &mut state.task {
+            Some(known) => known.clone_from(task),
+            none => *none = Some(task.clone()),
+        }
+        ready.append(&mut state.ready);
+    }
+
+    /// Whether the inbox woke the driver since the last call.
+    pub(crate) fn take_pushed(&self) -> bool {
+        self.pushed.swap(false, Ordering::Acquire)
+    }
+
+    /// Lets go of the task: nobody is to be woken any more.
+    pub(crate) fn leave(&self) {
+        let task = self.lock().task.take();
+        drop(task);
+    }
+
+    // The waker is called outside the lock: what it does is not known.
+    fn wake_task(&self) {
+        let task = self.lock().task.clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    // Nothing under this lock can panic half-way through a change, so poison carries no news.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For answers to jobs.
+impl Wake for Hub {
+    fn wake(self: Arc<Self>) {
+        self.wake_task();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_task();
+    }
+}
+
+struct Pushed(Arc<Hub>);
+
+impl Wake for Pushed {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.pushed.store(true, Ordering::Release);
+        self.0.wake_task();
+    }
+}
+
+struct Ready {
+    hub: Arc<Hub>,
+    conn: ConnId,
+}
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.hub.lock().ready.push(self.conn);
+        self.hub.wake_task();
+    }
+}
