@@ -1,1 +1,40 @@
-//! Placeholder while the workspace is laid out.
+//! A small CQL node for tests, demos and benchmarks: Cassandra's native protocol v3, v4 and v5 over real sockets, a part
+//! of CQL, and all data in memory. It is no database: what it holds ends with it.
+//!
+//! ```
+//! let node = helenus_node::Node::builder().nodes(3).start()?;
+//! for address in node.addresses() {
+//!     println!("a CQL client can connect to {address}");
+//! }
+//! // Dropping the node stops it.
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! It runs on a thread of its own, so it can be used from any runtime or none, and as many as wanted at once. All nodes
+//! of one [`Node`] share one store: whatever is written through one is read through each. As in Cassandra each node knows
+//! only the prepared statements that it has been given itself.
+//!
+//! # What it has
+//! - CREATE and DROP of keyspaces and tables (composite partition and clustering keys, ascending and descending),
+//!   TRUNCATE, USE, INSERT, batches of inserts, SELECT by the whole partition key (and the first clustering columns), by
+//!   `IN` on a partition key of one column, by ranges of `token(..)`, or of all; columns, `*`, `count(*)`,
+//!   `token(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
+//! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them to connect.
+//!
+//! # What it hasn't
+//! All else is refused by an error that names it: UPDATE and DELETE, conditions, timestamps and time to live in
+//! statements, filtering, ordering, user-defined types, static columns, counters, indexes, views. Writes take effect in
+//! the order in which they come: timestamps that clients send along are ignored. Consistency levels are taken and mean
+//! nothing. No events are sent, nothing is authenticated or compressed, and nothing is traced.
+
+mod builder;
+mod cql;
+mod exec;
+mod null;
+mod refusal;
+mod server;
+mod store;
+mod system;
+mod types;
+
+pub use builder::{Builder, Node};

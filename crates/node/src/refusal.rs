@@ -1,0 +1,58 @@
+//! Why a request isn't served: what becomes an ERROR (section 9).
+
+use helenus_core::protocol::{EncodeError, ErrorKind, ServerError};
+
+use crate::cql::SyntaxError;
+
+pub(crate) type Refusal = ServerError;
+
+/// It is CQL, but it can't be run.
+pub(crate) fn invalid(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Invalid, clipped(&message))
+}
+
+/// The request broke the protocol.
+pub(crate) fn protocol(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Protocol, clipped(&message))
+}
+
+/// There is no room for it.
+pub(crate) fn overloaded(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Overloaded, message)
+}
+
+/// `table` is empty if the keyspace exists.
+pub(crate) fn already_exists(keyspace: &str, table: &str) -> Refusal {
+    let message = match table {
+        "" => format!("Cannot add existing keyspace \"{keyspace}\""),
+        _ => format!("Cannot add already existing table \"{table}\" to keyspace \"{keyspace}\""),
+    };
+    ServerError::new(ErrorKind::AlreadyExists { keyspace: keyspace.into(), table: table.into() }, message)
+}
+
+pub(crate) fn unprepared(id: &[u8]) -> Refusal {
+    let message = "the statement is not prepared on this node: prepare it again";
+    ServerError::new(ErrorKind::Unprepared { id: id.into() }, message)
+}
+
+/// The answer would be longer than the protocol can carry.
+pub(crate) fn too_long(error: EncodeError) -> Refusal {
+    invalid(format!("the answer can't be sent: {error}"))
+}
+
+impl From<SyntaxError> for Refusal {
+    fn from(error: SyntaxError) -> Self {
+        Self::new(ErrorKind::Syntax, clipped(&error.to_string()))
+    }
+}
+
+const MESSAGE_LIMIT_BYTES: usize = 4_096;
+
+/// A [string] has at most 65,535 bytes, and no message needs as many, even if a client's own text is in it.
+fn clipped(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_LIMIT_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}

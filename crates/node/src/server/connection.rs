@@ -1,0 +1,284 @@
+//! One connection's bytes: cut into envelopes on the way in, kept while the socket is full on the way out.
+
+use std::io::{self, Read, Write};
+
+use helenus_core::protocol::{Header, segment};
+use mio::net::TcpStream;
+
+use super::dispatch::{Dispatch, Protocol};
+use super::output::Output;
+
+/// A cut frame up to this length is copied to the front of the next read; a longer one grows in a buffer of its own.
+const SHORT_TAIL_BYTES: usize = 16 << 10;
+
+/// With so much to send, the rest of the input waits until the client has taken it.
+const OUTPUT_LIMIT_BYTES: usize = 1 << 20;
+
+/// A buffer of an idle connection isn't kept beyond this.
+const KEPT_BYTES: usize = 64 << 10;
+
+pub(super) struct Connection {
+    socket: TcpStream,
+    protocol: Protocol,
+    /// What came and isn't handled yet: a cut frame, or whole ones if `held`.
+    input: Vec<u8>,
+    /// How long `input` must be for another envelope or segment to be whole.
+    wanted: usize,
+    /// `input` has whole frames that wait for the output to drain.
+    held: bool,
+    /// A large v5 envelope, as far as its segments have come.
+    large: Vec<u8>,
+    /// What the socket didn't take yet, from `sent` on.
+    pending: Vec<u8>,
+    sent: usize,
+    /// No more is read; what is pending is still sent.
+    closing: bool,
+}
+
+/// What is to become of a connection after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The kernel says when there is more.
+    Wait,
+    /// There may be more already.
+    Again,
+    Close,
+}
+
+/// How far a run over the input got.
+struct Progress {
+    used: usize,
+    wanted: usize,
+    held: bool,
+}
+
+/// Why no further byte of a connection is read. What was answered before is still sent.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl Connection {
+    pub(super) fn new(socket: TcpStream, node: usize) -> Self {
+        Self {
+            socket,
+            protocol: Protocol::new(node),
+            input: Vec::new(),
+            wanted: 1,
+            held: false,
+            large: Vec::new(),
+            pending: Vec::new(),
+            sent: 0,
+            closing: false,
+        }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// One turn: sends what is pending, then reads once, answers all whole frames, and sends.
+    pub(super) fn turn(&mut self, scratch: &mut [u8], output: &mut Output, dispatch: &mut Dispatch) -> Next {
+        match self.try_turn(scratch, output, dispatch) {
+            Ok(next) => next,
+            Err(_) => Next::Close,
+        }
+    }
+
+    fn try_turn(
+        &mut self,
+        scratch: &mut [u8],
+        output: &mut Output,
+        dispatch: &mut Dispatch,
+    ) -> io::Result<Next> {
+        if !self.flush()? {
+            return Ok(Next::Wait);
+        }
+        if self.closing {
+            return Ok(Next::Close);
+        }
+        if self.held {
+            self.go_on(output, dispatch);
+            return self.send(output, Next::Again);
+        }
+        let short = self.input.len() <= SHORT_TAIL_BYTES;
+        let kept = if short { self.input.len() } else { 0 };
+        let room = scratch.len() - kept;
+        let count = match self.socket.read(&mut scratch[kept..]) {
+            Ok(0) => return Ok(Next::Close),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Next::Wait),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Next::Again),
+            Err(error) => return Err(error),
+        };
+        if short {
+            scratch[..kept].copy_from_slice(&self.input);
+            self.input.clear();
+            let bytes = &scratch[..kept + count];
+            let used = self.run(bytes, output, dispatch);
+            self.input.extend_from_slice(&bytes[used..]);
+        } else {
+            self.input.extend_from_slice(&scratch[..count]);
+            if self.input.len() >= self.wanted {
+                self.go_on(output, dispatch);
+            }
+        }
+        self.send(output, if count == room { Next::Again } else { Next::Wait })
+    }
+
+    /// Handles what is in `input`.
+    fn go_on(&mut self, output: &mut Output, dispatch: &mut Dispatch) {
+        let mut input = std::mem::take(&mut self.input);
+        let used = self.run(&input, output, dispatch);
+        input.drain(..used);
+        if input.is_empty() && input.capacity() > KEPT_BYTES {
+            input = Vec::new();
+        }
+        self.input = input;
+    }
+
+    fn run(&mut self, bytes: &[u8], output: &mut Output, dispatch: &mut Dispatch) -> usize {
+        match self.consume(bytes, output, dispatch) {
+            Ok(Progress { used, wanted, held }) => {
+                (self.wanted, self.held) = (wanted, held);
+                used
+            }
+            Err(Broken) => {
+                self.closing = true;
+                bytes.len()
+            }
+        }
+    }
+
+    fn consume(
+        &mut self,
+        bytes: &[u8],
+        output: &mut Output,
+        dispatch: &mut Dispatch,
+    ) -> Result<Progress, Broken> {
+        let mut used = 0;
+        loop {
+            if output.bytes.len() >= OUTPUT_LIMIT_BYTES {
+                return Ok(Progress { used, wanted: 1, held: true });
+            }
+            let rest = &bytes[used..];
+            let taken = if self.protocol.segments() {
+                self.segment(rest, output, dispatch)?
+            } else {
+                envelope(&mut self.protocol, rest, output, dispatch)?
+            };
+            match taken {
+                Taken::All(len) => used += len,
+                Taken::Wants(wanted) => return Ok(Progress { used, wanted, held: false }),
+            }
+        }
+    }
+
+    fn segment(
+        &mut self,
+        bytes: &[u8],
+        output: &mut Output,
+        dispatch: &mut Dispatch,
+    ) -> Result<Taken, Broken> {
+        let Some(segment) = segment::parse(bytes).map_err(|_| Broken)? else {
+            let most = segment::HEADER_LEN + segment::MAX_PAYLOAD + segment::TRAILER_LEN;
+            return Ok(Taken::Wants((bytes.len() + 1).min(most)));
+        };
+        if !segment.self_contained {
+            self.slice(segment.payload, output, dispatch)?;
+        } else if self.large.is_empty() {
+            let mut payload = segment.payload;
+            while !payload.is_empty() {
+                match envelope(&mut self.protocol, payload, output, dispatch)? {
+                    Taken::All(len) => payload = &payload[len..],
+                    // A self-contained segment has whole envelopes only.
+                    Taken::Wants(_) => return Err(Broken),
+                }
+            }
+        } else {
+            return Err(Broken);
+        }
+        Ok(Taken::All(segment.encoded_len))
+    }
+
+    /// Adds a slice to the large envelope. Its header bounds how large it grows.
+    fn slice(&mut self, payload: &[u8], output: &mut Output, dispatch: &mut Dispatch) -> Result<(), Broken> {
+        self.large.extend_from_slice(payload);
+        let large = std::mem::take(&mut self.large);
+        match envelope(&mut self.protocol, &large, output, dispatch)? {
+            Taken::All(len) if len == large.len() => Ok(()),
+            Taken::All(_) => Err(Broken),
+            Taken::Wants(_) => {
+                self.large = large;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the output, all if the socket takes it.
+    fn send(&mut self, output: &mut Output, next: Next) -> io::Result<Next> {
+        if output.seal().is_err() {
+            return Ok(Next::Close);
+        }
+        let mut bytes = output.bytes.as_slice();
+        while !bytes.is_empty() {
+            match self.socket.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.pending.extend_from_slice(bytes);
+        if !self.pending.is_empty() {
+            return Ok(Next::Wait);
+        }
+        Ok(match (self.closing, self.held) {
+            (true, _) => Next::Close,
+            (false, true) => Next::Again,
+            (false, false) => next,
+        })
+    }
+
+    /// Sends what is pending; `false` if the socket is full.
+    fn flush(&mut self) -> io::Result<bool> {
+        while self.sent < self.pending.len() {
+            match self.socket.write(&self.pending[self.sent..]) {
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.pending.is_empty() {
+            self.pending = Vec::new();
+            self.sent = 0;
+        }
+        Ok(true)
+    }
+}
+
+/// What came of trying to take a frame.
+enum Taken {
+    /// It had so many bytes.
+    All(usize),
+    /// It is cut: so many bytes are needed at least.
+    Wants(usize),
+}
+
+fn envelope(
+    protocol: &mut Protocol,
+    bytes: &[u8],
+    output: &mut Output,
+    dispatch: &mut Dispatch,
+) -> Result<Taken, Broken> {
+    let Some(head) = bytes.first_chunk::<{ Header::LEN }>() else {
+        // A version that isn't spoken is told from its first byte: its header may be of another length.
+        protocol.check_first_byte(bytes, output, dispatch)?;
+        return Ok(Taken::Wants(Header::LEN));
+    };
+    let header = Header::parse(head);
+    let version = protocol.admit(&header, output, dispatch)?;
+    let len = Header::LEN + header.length as usize;
+    let Some(body) = bytes.get(Header::LEN..len) else { return Ok(Taken::Wants(len)) };
+    dispatch.answer(protocol, version, &header, body, output)?;
+    Ok(Taken::All(len))
+}
