@@ -1,4 +1,4 @@
-//! The type of a column, as result metadata carries it ([option] of section 4.2.5.2).
+//! The type of a column, as result metadata carries it (`[option]` of section 4.2.5.2).
 
 use std::fmt;
 use std::sync::Arc;

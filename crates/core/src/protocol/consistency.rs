@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// How many replicas must answer ([consistency] of section 3).
+/// How many replicas must answer (`[consistency]` of section 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
     /// Any node, a hint is enough; writes only.

@@ -1,4 +1,4 @@
-//! [option] of section 4.2.5.2: a [`ColumnType`] in bytes.
+//! `[option]` of section 4.2.5.2: a [`ColumnType`] in bytes.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ const SIMPLE: [(u16, ColumnType, Version); 20] = [
 ];
 
 impl Reader<'_> {
-    /// The [option] that describes a type (section 4.2.5.2).
+    /// The `[option]` that describes a type (section 4.2.5.2).
     ///
     /// A custom type whose class is one of Cassandra's own and has a CQL name (durations in v4, vectors in all
     /// versions) is read as that type; any other stays [`ColumnType::Custom`].
@@ -78,7 +78,7 @@ impl Reader<'_> {
     }
 }
 
-/// Appends the [option] that describes a type. What a version has no code for is written as a custom type.
+/// Appends the `[option]` that describes a type. What a version has no code for is written as a custom type.
 ///
 /// # Errors
 /// [`EncodeError::Limit`] for types nested more than 32 levels deep, more than 65,535 fields, or too long a name.

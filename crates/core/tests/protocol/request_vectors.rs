@@ -55,6 +55,17 @@ fn an_envelope_around_a_body_in_the_middle_of_a_buffer() {
     assert!(envelope::finish(&mut out, 20).is_err(), "no header begins there");
 }
 
+/// Section 2.5: a body has at most 256 MiB.
+#[test]
+fn an_envelope_has_a_limit() {
+    let mut out = vec![0; Header::LEN + envelope::MAX_BODY + 1];
+    let limit = envelope::MAX_BODY;
+    let error = EncodeError::Limit { what: "body of an envelope", actual: limit + 1, limit };
+    assert_eq!(envelope::finish(&mut out, 0), Err(error));
+    assert_eq!(envelope::finish(&mut out, 1), Ok(()));
+    assert_eq!(out[6..10], [0x10, 0, 0, 0]);
+}
+
 /// Sections 4.1.1, 4.1.2 and 4.1.8.
 #[test]
 fn the_handshake() {

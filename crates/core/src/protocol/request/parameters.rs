@@ -31,7 +31,7 @@ pub struct ParameterOptions<'a> {
     pub serial_consistency: Option<Consistency>,
     /// The default timestamp of what is written, in microseconds since 1970; not negative.
     pub timestamp: Option<i64>,
-    /// Whether a [string] with the marker's name precedes each value.
+    /// Whether a `[string]` with the marker's name precedes each value.
     pub names: bool,
     /// The keyspace of unqualified names; v5.
     pub keyspace: Option<&'a str>,
@@ -105,7 +105,7 @@ impl ParametersHead {
     }
 }
 
-/// Values that are encoded already: so many [value]s, each preceded by a [string] if they are named.
+/// Values that are encoded already: so many `[value]`s, each preceded by a `[string]` if they are named.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Values<'a> {
     count: u16,
@@ -117,12 +117,12 @@ impl<'a> Values<'a> {
     /// No values.
     pub const NONE: Self = Self { count: 0, named: false, bytes: &[] };
 
-    /// `bytes` are `count` [value]s, which isn't checked here: the server would find out.
+    /// `bytes` are `count` `[value]`s, which isn't checked here: the server would find out.
     pub const fn new(count: u16, bytes: &'a [u8]) -> Self {
         Self { count, named: false, bytes }
     }
 
-    /// `bytes` are `count` pairs of [string] and [value], which isn't checked here.
+    /// `bytes` are `count` pairs of `[string]` and `[value]`, which isn't checked here.
     pub const fn named(count: u16, bytes: &'a [u8]) -> Self {
         Self { count, named: true, bytes }
     }
@@ -314,7 +314,7 @@ pub(super) fn put_common(
     Ok(flags)
 }
 
-/// Flags are a [byte], from v5 on an [int].
+/// Flags are a `[byte]`, from v5 on an `[int]`.
 pub(super) const fn flags_len(version: Version) -> usize {
     if matches!(version, Version::V5) { 4 } else { 1 }
 }

@@ -21,7 +21,7 @@ impl<'a> Query<'a> {
         Self { text, ..Self::default() }
     }
 
-    /// Appends the body: `text` as a [long string], then the parameters.
+    /// Appends the body: `text` as a `[long string]`, then the parameters.
     pub fn put(&self, version: Version, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         put_long_string(out, self.text)?;
         self.parameters.put(version, out)

@@ -74,7 +74,7 @@ pub struct Rows<'a> {
     pub metadata: RowsMetadata<'a>,
     /// How many rows `content` holds.
     pub row_count: usize,
-    /// `row_count` times `column_count` [bytes], row by row. Of a message that was read only so much is certain: it is
+    /// `row_count` times `column_count` `[bytes]`, row by row. Of a message that was read only so much is certain: it is
     /// long enough for so many lengths. Bytes may follow that don't belong to it.
     pub content: &'a [u8],
 }
@@ -125,7 +125,7 @@ pub struct RowsHead {
 }
 
 impl RowsHead {
-    /// Appends everything up to the cells. Append `column_count` [bytes] for each row next.
+    /// Appends everything up to the cells. Append `column_count` `[bytes]` for each row next.
     pub fn begin(
         out: &mut Vec<u8>,
         version: Version,
