@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use helenus_core::protocol::response::{
     Change, ColumnSpec, Event, Failures, Message, NodeChange, Prefix, Prepared, Response, ResultMessage,
-    Rows, RowsHead, RowsMetadata, SchemaChange, SchemaTarget, WriteType,
+    Rows, RowsHead, RowsMetadata, SchemaChange, SchemaTarget, WriteType, is_void,
 };
 use helenus_core::protocol::wire::Reader;
 use helenus_core::protocol::{
@@ -93,6 +93,24 @@ fn the_handshake() {
 fn small_results() {
     check_result(ALL, ResultMessage::Void, "00000001");
     check_result(ALL, ResultMessage::SetKeyspace { keyspace: "ks" }, "00000003 0002 'ks'");
+}
+
+/// Section 2.2: what looks like the kind of a result may belong to what precedes it, or be compressed.
+#[test]
+fn a_void_is_told_from_what_looks_like_it() {
+    let void = |opcode: Opcode, flags, body: &str| {
+        let header =
+            Header { version: 4, response: true, flags, stream: 0, opcode: opcode.byte(), length: 4 };
+        is_void(&header, &bytes(body))
+    };
+    assert!(void(Opcode::Result, Flags::NONE, "00000001"));
+    assert!(void(Opcode::Result, Flags::BETA, "00000001 'more'"));
+    assert!(!void(Opcode::Result, Flags::NONE, "00000003"));
+    assert!(!void(Opcode::Result, Flags::NONE, "000001"));
+    assert!(!void(Opcode::Error, Flags::NONE, "00000001"));
+    for flags in [Flags::COMPRESSION, Flags::TRACING, Flags::CUSTOM_PAYLOAD, Flags::WARNING] {
+        assert!(!void(Opcode::Result, flags, "00000001"));
+    }
 }
 
 /// Section 4.2.5.2: one table for all columns, more pages, two rows.

@@ -110,7 +110,8 @@ impl<'a> BatchStatement<'a> {
     }
 }
 
-/// The body of a BATCH, written in place around values that the caller encodes.
+/// The body of a BATCH, written in place around values that the caller encodes. Its methods panic on another buffer than
+/// the one that was begun with.
 #[derive(Debug)]
 #[must_use = "the batch is placeholders until `finish`"]
 pub struct BatchHead {

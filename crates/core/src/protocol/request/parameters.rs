@@ -73,6 +73,9 @@ impl ParametersHead {
     /// # Errors
     /// [`EncodeError::Limit`] for more than 65,535 values or too long a keyspace, [`EncodeError::NotInVersion`] for a
     /// keyspace or a current time before v5.
+    ///
+    /// # Panics
+    /// If `out` is not the buffer that was begun with.
     pub fn finish(
         self,
         out: &mut Vec<u8>,
