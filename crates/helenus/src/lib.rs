@@ -1,1 +1,75 @@
-//! Placeholder while the workspace is laid out.
+//! helenus is a driver for Apache Cassandra (CQL native protocol v3 to v5) whose core belongs to no event loop.
+//!
+//! The driver is one state machine without I/O; a *reactor*, chosen by value, runs it: `mio` on threads of its own or on the
+//! caller's thread, `tokio` as a task of the program's own runtime, or one that you write ([`reactor`]).
+//!
+//! ```no_run
+//! use helenus::Session;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let session = Session::builder().contact_point("127.0.0.1").connect().wait()?;
+//! let insert = session.prepare("INSERT INTO ks.users (id, name) VALUES (?, ?)").wait()?;
+//! session.execute(&insert, (7_i64, "Ada")).wait()?;
+//! let response = session.query("SELECT id, name FROM ks.users", ()).wait()?;
+//! for row in response.rows::<(i64, &str)>()? {
+//!     let (id, name) = row?;
+//!     println!("{id} {name}");
+//! }
+//! session.close().wait()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every operation is a [`Request`]: inert until it is awaited, waited for ([`Request::wait`]), submitted
+//! ([`Request::submit`]) or given a callback ([`Request::on_complete`]). All four behave alike on every reactor.
+
+mod builder;
+mod caller;
+mod closing;
+mod concurrent;
+mod connecting;
+mod draft;
+mod error;
+mod pending;
+mod prepared;
+mod request;
+mod response;
+mod session;
+mod stream;
+mod thread;
+
+pub use builder::SessionBuilder;
+pub use closing::Closing;
+pub use concurrent::{Completions, Ordered};
+pub use connecting::Connecting;
+pub use error::{ConnectError, Error, ShapeError};
+pub use pending::Pending;
+pub use prepared::Prepared;
+pub use request::{Context, FromAnswer, Request};
+pub use response::{PagingState, Response, ResponseKind};
+pub use session::{Metrics, Session, WhenFull};
+pub use stream::{BlockingRows, RowStream};
+
+pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, RequestError};
+pub use helenus_core::machine::{ConnectionError, ContactPointError, Counters, Credentials};
+pub use helenus_core::protocol::{
+    ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, Version,
+};
+pub use helenus_core::value;
+
+/// Reactors: what runs the driver. Implement [`Reactor`](reactor::Reactor) to bring an event loop of your own.
+pub mod reactor {
+    pub use helenus_core::reactor::*;
+    #[cfg(feature = "reactor-mio")]
+    pub use helenus_reactor_mio::Mio;
+    #[cfg(feature = "reactor-tokio")]
+    pub use helenus_reactor_tokio::Tokio;
+
+    /// The names of the reactors in this build, as [`Reactor::name`] gives them.
+    pub const COMPILED: &[&str] = &[
+        #[cfg(feature = "reactor-mio")]
+        "mio",
+        #[cfg(feature = "reactor-tokio")]
+        "tokio",
+    ];
+}

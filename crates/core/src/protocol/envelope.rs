@@ -74,6 +74,13 @@ pub fn finish(out: &mut [u8], start: usize) -> Result<(), EncodeError> {
     }
 }
 
+/// Sets the flags of the envelope that `frame` begins with; too short a frame stays as it is.
+pub fn set_flags(frame: &mut [u8], flags: Flags) {
+    if let Some(byte) = frame.get_mut(1) {
+        *byte = flags.0;
+    }
+}
+
 /// Writes the stream id into the header that `frame` begins with; does nothing if `frame` is shorter than a header.
 pub fn set_stream(frame: &mut [u8], stream: i16) {
     if let Some(header) = frame.first_chunk_mut::<{ Header::LEN }>() {

@@ -1,0 +1,291 @@
+//! How to connect.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use helenus_core::call::{Command, Notify, Terms};
+use helenus_core::machine::{
+    AgreedVersion, Config, ContactPoint, ContactPointError, CounterReader, Credentials, Shared as MachineShared, seed,
+};
+use helenus_core::protocol::{Consistency, Version};
+use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};
+use helenus_core::{Inbox, Limits};
+
+use crate::caller::CallerDriven;
+use crate::session::{Defaults, Shared};
+use crate::{ConnectError, Connecting, Session, WhenFull};
+
+/// Cassandra's native transport port.
+const PORT: u16 = 9042;
+
+/// Says how to connect; made by [`Session::builder`].
+///
+/// ```no_run
+/// use helenus::Session;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = Session::builder()
+///     .contact_points(["db1.example", "db2.example:9043"])
+///     .keyspace("shop")
+///     .request_timeout(Duration::from_secs(2))
+///     .connect()
+///     .wait()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct SessionBuilder {
+    config: Config,
+    invalid: Option<ContactPointError>,
+    limits: Limits,
+    defaults: Defaults,
+    reactor: Option<Box<dyn Reactor>>,
+}
+
+impl SessionBuilder {
+    pub(crate) fn new() -> Self {
+        let defaults = Defaults {
+            consistency: Consistency::LocalQuorum,
+            timeout: Some(Duration::from_secs(10)),
+            page_size: 5_000,
+            when_full: WhenFull::Fail,
+            drain: Duration::from_secs(5),
+        };
+        Self { config: Config::new(Vec::new()), invalid: None, limits: Limits::default(), defaults, reactor: None }
+    }
+
+    /// Adds a node to begin with: a host, `host:port`, IPv6 address or `[IPv6 address]:port`. The port is 9042 unless
+    /// given. Names are looked up by the reactor, and again whenever all their addresses have failed.
+    pub fn contact_point(mut self, text: impl AsRef<str>) -> Self {
+        match ContactPoint::parse(text.as_ref(), PORT) {
+            Ok(point) => self.config.contact_points.push(point),
+            Err(error) => self.invalid = self.invalid.or(Some(error)),
+        }
+        self
+    }
+
+    /// Adds several.
+    pub fn contact_points<T: AsRef<str>>(self, texts: impl IntoIterator<Item = T>) -> Self {
+        texts.into_iter().fold(self, |builder, text| builder.contact_point(text))
+    }
+
+    /// What runs the session. Without it: mio if that is compiled in, else the only reactor that is.
+    pub fn reactor(mut self, reactor: impl Reactor + 'static) -> Self {
+        self.reactor = Some(Box::new(reactor));
+        self
+    }
+
+    /// The same, for a reactor chosen at run time.
+    pub fn boxed_reactor(mut self, reactor: Box<dyn Reactor>) -> Self {
+        self.reactor = Some(reactor);
+        self
+    }
+
+    /// The keyspace of unqualified table names, on every connection.
+    pub fn keyspace(mut self, name: impl AsRef<str>) -> Self {
+        self.config.keyspace = Some(name.as_ref().into());
+        self
+    }
+
+    /// User and password for PLAIN authentication.
+    pub fn credentials(mut self, user: &str, password: &str) -> Self {
+        self.config.credentials = Some(Credentials::new(user, password));
+        self
+    }
+
+    /// Speaks this protocol version and no other. Without it: the highest that the server speaks, from v5 down.
+    pub fn protocol_version(mut self, version: Version) -> Self {
+        (self.config.version, self.config.version_fixed) = (version, true);
+        self
+    }
+
+    /// Connections for each contact point and shard; 1 unless set. One carries 32,000 requests at a time.
+    pub fn connections_per_node(mut self, connections: usize) -> Self {
+        self.config.connections_per_node = connections.max(1);
+        self
+    }
+
+    /// The time for each step until a connection is ready (TCP, STARTUP, authentication, USE); 5 s unless set.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// A connection that was silent for `interval` is asked whether it lives, and closed if it doesn't answer for
+    /// `timeout`; 30 s and 10 s unless set.
+    pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
+        (self.config.heartbeat_interval, self.config.heartbeat_timeout) = (interval, timeout);
+        self
+    }
+
+    /// The pauses between attempts to reach a node that can't be reached: the first, doubled each time up to the longest;
+    /// 0.5 s and 60 s unless set. Each is changed by up to 15 % at random.
+    pub fn reconnection(mut self, first: Duration, longest: Duration) -> Self {
+        (self.config.reconnect_base, self.config.reconnect_max) = (first, longest);
+        self
+    }
+
+    /// The seed of that randomness; the machine has none of its own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// Requests whose answers are awaited on one connection, at most 32,760 (the protocol's ids less a few for the driver's
+    /// own); more wait in the queue.
+    pub fn on_wire_max(mut self, requests: usize) -> Self {
+        self.config.streams_max = requests;
+        self
+    }
+
+    /// Requests, and bytes of requests, that may be accepted and unfinished in each shard; 131,072 and 256 MiB unless set.
+    pub fn in_flight_max(mut self, requests: usize, bytes: usize) -> Self {
+        self.limits = Limits { in_flight_max: requests, in_flight_bytes_max: bytes };
+        self
+    }
+
+    /// What happens beyond [`SessionBuilder::in_flight_max`].
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.defaults.when_full = when_full;
+        self
+    }
+
+    /// The longest frame body that is accepted, in bytes; 256 MiB unless set.
+    pub fn frame_bytes_max(mut self, bytes: u32) -> Self {
+        self.config.frame_bytes_max = bytes;
+        self
+    }
+
+    /// The consistency of requests that don't say; `LOCAL_QUORUM` unless set.
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.defaults.consistency = consistency;
+        self
+    }
+
+    /// The timeout of requests that don't say; 10 s unless set.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.defaults.timeout = Some(timeout);
+        self
+    }
+
+    /// Rows in a page of requests that don't say; 5,000 unless set.
+    pub fn page_size(mut self, rows: i32) -> Self {
+        self.defaults.page_size = rows.max(1);
+        self
+    }
+
+    /// How long [`Session::close`] lets pending requests finish; 5 s unless set.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.defaults.drain = drain;
+        self
+    }
+
+    /// Connects. Nothing happens before the result is awaited, waited for or submitted.
+    pub fn connect(self) -> Connecting {
+        Connecting::cold(self)
+    }
+
+    /// For a loop of the user's own: the session to be, and the driver to be spawned there.
+    pub fn split<R: TaskReactor>(mut self, reactor: R) -> (Connecting, R::Driver) {
+        let name = reactor.name();
+        let invalid = self.check().err();
+        if invalid.is_some() {
+            self.config.contact_points.clear();
+        }
+        let (shared, seeds) = self.grow(1, name);
+        let latch = Latch::new();
+        // `grow(1, ..)` gives one seed.
+        let seed = seeds.into_iter().next().unwrap_or_else(|| Seed::new(|| unreachable!("one seed was asked for")));
+        let driver = reactor.drive(seed, latch.guard());
+        let session = shared.finish(Running::new(latch));
+        match invalid {
+            // The dropped session tells its machine to exit, so the driver ends at once.
+            Some(error) => (Connecting::failed(error), driver),
+            None => (Connecting::started(session), driver),
+        }
+    }
+
+    /// Starts the reactor, whose machines begin to connect.
+    pub(crate) fn launch(mut self) -> Result<Session, ConnectError> {
+        self.check()?;
+        let reactor = match self.reactor.take() {
+            Some(reactor) => reactor,
+            None => default_reactor()?,
+        };
+        let (shared, seeds) = self.grow(reactor.shards().max(1), reactor.name());
+        let running = reactor.launch(seeds).map_err(ConnectError::Launch)?;
+        Ok(shared.finish(running))
+    }
+
+    fn check(&mut self) -> Result<(), ConnectError> {
+        match self.invalid.take() {
+            Some(error) => Err(ConnectError::ContactPoint(error)),
+            None if self.config.contact_points.is_empty() => Err(ConnectError::NoContactPoint),
+            None => Ok(()),
+        }
+    }
+
+    fn grow(self, shards: usize, reactor: &'static str) -> (Grown, Vec<Seed>) {
+        let config = Arc::new(self.config);
+        let agreed = Arc::new(AgreedVersion::default());
+        let machines: Vec<_> = (0..shards)
+            .map(|shard| MachineShared {
+                config: config.clone(),
+                inbox: Arc::new(Inbox::new(self.limits)),
+                agreed: agreed.clone(),
+                counters: CounterReader::default(),
+                shard,
+            })
+            .collect();
+        let seeds = machines.iter().cloned().map(seed).collect();
+        (Grown { machines, agreed, defaults: self.defaults, reactor }, seeds)
+    }
+}
+
+/// A session whose machines have not been started.
+struct Grown {
+    machines: Vec<MachineShared>,
+    agreed: Arc<AgreedVersion>,
+    defaults: Defaults,
+    reactor: &'static str,
+}
+
+impl Grown {
+    fn finish(self, mut running: Running) -> Session {
+        Session(Arc::new(Shared {
+            inboxes: self.machines.iter().map(|machine| machine.inbox.clone()).collect(),
+            counters: self.machines.iter().map(|machine| machine.counters.clone()).collect(),
+            agreed: self.agreed,
+            caller: running.take_turns().map(CallerDriven::new),
+            running: Mutex::new(Some(running)),
+            defaults: self.defaults,
+            reactor: self.reactor,
+        }))
+    }
+}
+
+/// Asks every shard to answer once it is connected; the first answer counts.
+pub(crate) fn submit_connect(session: &Session) -> Result<Arc<helenus_core::call::Call>, ConnectError> {
+    let submitted = session.0.inboxes[0].submit(Command::Connect, Terms::default(), Notify::Nobody);
+    submitted.map_err(|rejected| ConnectError::Unreachable(rejected.error))
+}
+
+fn default_reactor() -> Result<Box<dyn Reactor>, ConnectError> {
+    #[cfg(feature = "reactor-mio")]
+    return Ok(Box::new(helenus_reactor_mio::Mio::default()));
+    #[cfg(all(feature = "reactor-tokio", not(feature = "reactor-mio")))]
+    return Ok(Box::new(helenus_reactor_tokio::Tokio::runtime()));
+    #[cfg(not(any(feature = "reactor-mio", feature = "reactor-tokio")))]
+    Err(ConnectError::NoReactor { compiled: crate::reactor::COMPILED })
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("config", &self.config)
+            .field("reactor", &self.reactor.as_ref().map(|reactor| reactor.name()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,73 @@
+//! The end of a session.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+
+use helenus_core::call::{Call, Command, Notify, Terms};
+use helenus_core::reactor::Running;
+
+use crate::{Error, Session};
+
+/// A session on its way to the end: a future that completes when nothing of it is left. See [`Session::close`].
+#[must_use = "nothing is closed before this is awaited or waited for"]
+pub struct Closing {
+    session: Session,
+    begun: bool,
+    calls: Vec<Arc<Call>>,
+    running: Option<Running>,
+}
+
+impl Closing {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session, begun: false, calls: Vec::new(), running: None }
+    }
+
+    /// Blocks until nothing is left.
+    ///
+    /// # Errors
+    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine; nothing is closed then.
+    pub fn wait(self) -> Result<(), Error> {
+        let session = self.session.clone();
+        session.block_on(self)
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let shared = &self.session.0;
+        for inbox in &shared.inboxes {
+            let close = Command::Close { drain: shared.defaults.drain };
+            // An inbox that refuses has no machine any more: closed already.
+            self.calls.extend(inbox.submit(close, Terms::default(), Notify::Nobody));
+        }
+        // Of several who close the session one waits for its threads; the others for the machines.
+        self.running = shared.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Future for Closing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.begin();
+        while let Some(call) = self.calls.last() {
+            // Closed, or the machine was gone before: either way it is at its end.
+            let _ = std::task::ready!(call.poll(cx.waker()));
+            self.calls.pop();
+        }
+        match &mut self.running {
+            Some(running) => Pin::new(running).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closing").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}

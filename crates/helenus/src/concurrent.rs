@@ -1,0 +1,287 @@
+//! Many requests, so many at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::iter::FusedIterator;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use helenus_core::call::{Call, Command, Notify, RequestError, Terms, Window};
+
+use crate::request::finish;
+use crate::{Error, Request, Response, Session};
+
+/// The results of [`Session::execute_concurrent`], as they finish: a stream of pairs of a request's number (from 0) and its
+/// result. For threads that may block, `for` iterates over the same.
+///
+/// Dropping it cancels what is in flight. A request that finds the session full waits for one of its own to finish.
+#[must_use = "nothing is sent before it is polled or iterated"]
+pub struct Completions<I> {
+    session: Session,
+    requests: I,
+    exhausted: bool,
+    limit: usize,
+    window: Arc<Window>,
+    /// Requests in flight by slot: their numbers, and the handle by which to cancel them.
+    slots: Vec<Option<(usize, Arc<Call>)>>,
+    free: Vec<usize>,
+    started: usize,
+    in_flight: usize,
+    /// Sealed but refused for load.
+    held_back: Option<(Vec<u8>, Terms)>,
+    finished: Vec<(usize, Arc<Call>)>,
+    ready: VecDeque<(usize, Result<Response, Error>)>,
+}
+
+impl<I: Iterator<Item = Request<Response>>> Completions<I> {
+    pub(crate) fn new(session: Session, requests: I, limit: usize) -> Self {
+        Self {
+            session,
+            requests,
+            exhausted: false,
+            limit: limit.max(1),
+            window: Window::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            started: 0,
+            in_flight: 0,
+            held_back: None,
+            finished: Vec::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The same results in the order of the requests. Those that overtake others are kept meanwhile, so that a slow request
+    /// may cost memory for all that follow it.
+    pub fn ordered(self) -> Ordered<I> {
+        Ordered { completions: self, next: 0, early: BTreeMap::new() }
+    }
+
+    fn poll_pair(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<Response, Error>)>> {
+        loop {
+            if let Some(pair) = self.ready.pop_front() {
+                // What was just freed is used before this result is worked on, so that the server always has work.
+                self.refill(cx.waker());
+                return Poll::Ready(Some(pair));
+            }
+            self.refill(cx.waker());
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if self.in_flight == 0 {
+                return if self.exhausted && self.held_back.is_none() { Poll::Ready(None) } else { Poll::Pending };
+            }
+            self.window.take(&mut self.finished, cx.waker());
+            if self.finished.is_empty() {
+                return Poll::Pending;
+            }
+            self.collect();
+        }
+    }
+
+    fn collect(&mut self) {
+        let mut finished = std::mem::take(&mut self.finished);
+        for (slot, call) in finished.drain(..) {
+            let Some((number, _)) = self.slots[slot].take() else { continue };
+            self.free.push(slot);
+            self.in_flight -= 1;
+            if let Some(outcome) = call.try_take() {
+                self.ready.push_back((number, finish(outcome, call.terms(), ())));
+            }
+        }
+        self.finished = finished;
+    }
+
+    /// Starts requests up to the limit, as long as the session takes them.
+    fn refill(&mut self, waker: &Waker) {
+        while self.in_flight < self.limit {
+            let (frame, terms) = match self.held_back.take() {
+                Some(sealed) => sealed,
+                None if self.exhausted => return,
+                None => match self.requests.next() {
+                    None => {
+                        self.exhausted = true;
+                        return;
+                    }
+                    Some(request) => match request.seal() {
+                        (_, Ok(sealed), ()) => sealed,
+                        (_, Err(error), ()) => {
+                            self.ready.push_back((self.started, Err(error)));
+                            self.started += 1;
+                            // Errors alone must not make this loop over an endless iterator.
+                            return;
+                        }
+                    },
+                },
+            };
+            if !self.start(frame, terms, waker) {
+                return;
+            }
+        }
+    }
+
+    /// Hands one to the machine. `false`: no more for now.
+    fn start(&mut self, frame: Vec<u8>, terms: Terms, waker: &Waker) -> bool {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        let notify = Notify::Window(self.window.clone(), slot);
+        match self.session.inbox().submit(Command::Send(frame), terms, notify) {
+            Ok(call) => {
+                self.slots[slot] = Some((self.started, call));
+                self.started += 1;
+                self.in_flight += 1;
+                true
+            }
+            Err(rejected) => {
+                self.free.push(slot);
+                match (rejected.error, rejected.command) {
+                    (RequestError::Overloaded { .. }, Command::Send(frame)) => {
+                        self.held_back = Some((frame, rejected.terms));
+                        if self.in_flight == 0 {
+                            // Others fill the session; the next of theirs that ends makes room.
+                            self.session.inbox().wait_for_room(waker);
+                        }
+                        false
+                    }
+                    (error, _) => {
+                        self.ready.push_back((self.started, Err(error.into())));
+                        self.started += 1;
+                        false
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<I: Iterator<Item = Request<Response>> + Unpin> Stream for Completions<I> {
+    type Item = (usize, Result<Response, Error>);
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_pair(cx)
+    }
+}
+
+impl<I> Drop for Completions<I> {
+    fn drop(&mut self) {
+        for (_, call) in self.slots.drain(..).flatten() {
+            call.cancel();
+        }
+    }
+}
+
+impl<I: Iterator<Item = Request<Response>>> IntoIterator for Completions<I> {
+    type Item = (usize, Result<Response, Error>);
+    type IntoIter = BlockingCompletions<I>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        BlockingCompletions(self)
+    }
+}
+
+/// [`Completions`] for a thread that may block. On a thread that runs the session's machine every result is
+/// [`Error::WouldDeadlock`], once.
+pub struct BlockingCompletions<I>(Completions<I>);
+
+impl<I: Iterator<Item = Request<Response>>> Iterator for BlockingCompletions<I> {
+    type Item = (usize, Result<Response, Error>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let session = self.0.session.clone();
+        let completions = &mut self.0;
+        match session.block_on(poll_fn(|cx| completions.poll_pair(cx))) {
+            Ok(pair) => pair,
+            Err(error) => {
+                self.0.exhausted = true;
+                (self.0.held_back, self.0.in_flight) = (None, 0);
+                self.0.started += 1;
+                Some((self.0.started - 1, Err(error)))
+            }
+        }
+    }
+}
+
+/// The results of [`Session::execute_concurrent`] in the order of the requests; see [`Completions::ordered`].
+#[must_use = "nothing is sent before it is polled or iterated"]
+pub struct Ordered<I> {
+    completions: Completions<I>,
+    next: usize,
+    early: BTreeMap<usize, Result<Response, Error>>,
+}
+
+impl<I: Iterator<Item = Request<Response>>> Ordered<I> {
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Response, Error>>> {
+        loop {
+            if let Some(result) = self.early.remove(&self.next) {
+                self.next += 1;
+                return Poll::Ready(Some(result));
+            }
+            match std::task::ready!(self.completions.poll_pair(cx)) {
+                Some((number, result)) => drop(self.early.insert(number, result)),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<I: Iterator<Item = Request<Response>> + Unpin> Stream for Ordered<I> {
+    type Item = Result<Response, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_result(cx)
+    }
+}
+
+impl<I: Iterator<Item = Request<Response>>> IntoIterator for Ordered<I> {
+    type Item = Result<Response, Error>;
+    type IntoIter = BlockingOrdered<I>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        BlockingOrdered(self)
+    }
+}
+
+/// [`Ordered`] for a thread that may block.
+pub struct BlockingOrdered<I>(Ordered<I>);
+
+impl<I: Iterator<Item = Request<Response>>> Iterator for BlockingOrdered<I> {
+    type Item = Result<Response, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let session = self.0.completions.session.clone();
+        let ordered = &mut self.0;
+        session.block_on(poll_fn(|cx| ordered.poll_result(cx))).unwrap_or_else(|error| {
+            ordered_end(&mut self.0);
+            Some(Err(error))
+        })
+    }
+}
+
+/// After a refusal to block nothing more comes.
+fn ordered_end<I>(ordered: &mut Ordered<I>) {
+    ordered.completions.exhausted = true;
+    (ordered.completions.held_back, ordered.completions.in_flight) = (None, 0);
+}
+
+impl<I: Iterator<Item = Request<Response>>> FusedIterator for BlockingCompletions<I> {}
+impl<I: Iterator<Item = Request<Response>>> FusedIterator for BlockingOrdered<I> {}
+
+impl<I> fmt::Debug for Completions<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completions")
+            .field("started", &self.started)
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<I> fmt::Debug for Ordered<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ordered").field("next", &self.next).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! What can go wrong, in words that say what happened, to which node, and what to do.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use helenus_core::call::{Fate, RequestError};
+use helenus_core::machine::ContactPointError;
+use helenus_core::protocol::{DecodeError, EncodeError, ServerError};
+use helenus_core::reactor::LaunchError;
+use helenus_core::value;
+
+/// Why a request failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value can't be bound: it names marker, CQL type and Rust type. Never sent.
+    Bind(value::BindError),
+    /// The statement can't be put into a frame. Never sent.
+    Encode(EncodeError),
+    /// There is no answer.
+    Request(RequestError),
+    /// The node answered with an error.
+    Server {
+        /// The coordinator.
+        node: SocketAddr,
+        /// What it said.
+        error: Box<ServerError>,
+    },
+    /// The node's answer can't be read. Whether the request was carried out: it was, or was refused.
+    Response {
+        /// The coordinator.
+        node: SocketAddr,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+    /// A row can't be read as the type asked for: it names column, CQL type and Rust type.
+    Row(value::DecodeError),
+    /// The result is not of the shape that was asked for.
+    Shape(ShapeError),
+    /// Blocking here would wait for itself: this thread runs the session's machine. Await, or use a callback.
+    WouldDeadlock,
+    /// `USE` changes one connection of many. Never sent.
+    UseStatement,
+}
+
+/// How a result differs from what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// There are more pages than this one.
+    MorePages,
+    /// The statement has no rows as its result.
+    NoRows,
+    /// Not exactly one row, or more than one.
+    RowCount {
+        /// How many there are.
+        rows: usize,
+    },
+}
+
+impl Error {
+    /// Whether the server can have seen the request: whether repeating it could do it twice.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Bind(_) | Self::Encode(_) | Self::WouldDeadlock | Self::UseStatement => Fate::NeverSent,
+            Self::Request(error) => error.fate(),
+            Self::Server { .. } | Self::Response { .. } | Self::Row(_) | Self::Shape(_) => Fate::Unknown,
+        }
+    }
+
+    /// Whether no answer came in time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Request(RequestError::TimedOut { .. }))
+    }
+
+    /// Whether too many requests are in flight.
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self, Self::Request(RequestError::Overloaded { .. }))
+    }
+
+    /// Whether session or loop have ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Request(RequestError::Closed { .. }))
+    }
+
+    /// The error that the server answered, if that is what happened.
+    pub fn server_error(&self) -> Option<&ServerError> {
+        match self {
+            Self::Server { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Encode(error) => error.fmt(f),
+            Self::Request(error) => error.fmt(f),
+            Self::Server { node, error } => write!(f, "{node} answered: {error}"),
+            Self::Response { node, error } => write!(f, "the answer of {node} can't be read: {error}"),
+            Self::Row(error) => error.fmt(f),
+            Self::Shape(error) => error.fmt(f),
+            Self::WouldDeadlock => f.write_str(
+                "blocking here would wait for ever, as this thread runs the session's machine; await the request, give it a \
+                 callback, or wait on another thread",
+            ),
+            Self::UseStatement => f.write_str(
+                "USE changes one connection of many; give the builder a keyspace, or write keyspace.table in statements",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MorePages => f.write_str(
+                "the result has more pages than this one; use `stream` or `blocking_iter` for all of them, `page_rows` for this \
+                 page alone, or a larger page size",
+            ),
+            Self::NoRows => f.write_str("the statement has no rows as its result"),
+            Self::RowCount { rows: 0 } => f.write_str("no row came where one was wanted"),
+            Self::RowCount { rows } => write!(f, "{rows} rows came where one was wanted"),
+        }
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => Some(error),
+            Self::Encode(error) => Some(error),
+            Self::Request(error) => Some(error),
+            Self::Server { error, .. } => Some(error),
+            Self::Response { error, .. } => Some(error),
+            Self::Row(error) => Some(error),
+            Self::Shape(error) => Some(error),
+            Self::WouldDeadlock | Self::UseStatement => None,
+        }
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<value::DecodeError> for Error {
+    fn from(error: value::DecodeError) -> Self {
+        Self::Row(error)
+    }
+}
+
+impl From<ShapeError> for Error {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(error)
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// A contact point can't be read.
+    ContactPoint(ContactPointError),
+    /// None was given.
+    NoContactPoint,
+    /// No reactor was given, and this build has none that could be the default.
+    NoReactor {
+        /// Those that it has.
+        compiled: &'static [&'static str],
+    },
+    /// The reactor could not start.
+    Launch(LaunchError),
+    /// No node took a connection; says why for each address.
+    Unreachable(RequestError),
+    /// Blocking here would wait for itself. Await instead.
+    WouldDeadlock,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ContactPoint(error) => error.fmt(f),
+            Self::NoContactPoint => f.write_str("no contact point was given; name at least one node of the cluster"),
+            Self::NoReactor { compiled: [] } => f.write_str(
+                "this build of helenus has no reactor; turn on a feature such as `reactor-mio`, or give the builder one of \
+                 your own",
+            ),
+            Self::NoReactor { compiled } => {
+                write!(f, "several reactors are in this build ({}); give the builder one of them", compiled.join(", "))
+            }
+            Self::Launch(error) => error.fmt(f),
+            Self::Unreachable(error) => error.fmt(f),
+            Self::WouldDeadlock => Error::WouldDeadlock.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::ContactPoint(error) => Some(error),
+            Self::Launch(error) => Some(error),
+            Self::Unreachable(error) => Some(error),
+            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock => None,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A request that is under way.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use helenus_core::call::{Call, Command, Notify, RequestError, Terms};
+
+use crate::request::{FromAnswer, finish};
+use crate::{Error, Session, WhenFull};
+
+/// A request that is under way: a future of its result. Dropping it cancels the request: nobody hears of its end, and its
+/// stream id stays taken until the answer comes. [`Pending::detach`] lets it go on.
+#[must_use = "dropping it cancels the request"]
+pub struct Pending<T: FromAnswer> {
+    session: Session,
+    state: State,
+    context: Option<T::Context>,
+}
+
+enum State {
+    /// Not accepted yet: not polled, or there was no room.
+    Unsent(Vec<u8>, Terms),
+    Sent(Arc<Call>),
+    Failed(Error),
+    Done,
+}
+
+impl<T: FromAnswer> Pending<T> {
+    pub(crate) fn new(session: Session, sealed: Result<(Vec<u8>, Terms), Error>, context: T::Context) -> Self {
+        let state = match sealed {
+            Ok((frame, terms)) => State::Unsent(frame, terms),
+            Err(error) => State::Failed(error),
+        };
+        Self { session, state, context: Some(context) }
+    }
+
+    /// Hands it to the machine. `false`: there is no room, and it is to wait for some.
+    pub(crate) fn start(&mut self, notify: Notify) -> bool {
+        let (frame, terms) = match std::mem::replace(&mut self.state, State::Done) {
+            State::Unsent(frame, terms) => (frame, terms),
+            started => {
+                self.state = started;
+                return true;
+            }
+        };
+        self.state = match self.session.inbox().submit(Command::Send(frame), terms, notify) {
+            Ok(call) => State::Sent(call),
+            Err(rejected) => match (rejected.error, rejected.command) {
+                (RequestError::Overloaded { .. }, Command::Send(frame)) if self.waits_for_room() => {
+                    self.state = State::Unsent(frame, rejected.terms);
+                    return false;
+                }
+                (error, _) => State::Failed(error.into()),
+            },
+        };
+        true
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.session.0.defaults.when_full == WhenFull::Wait
+    }
+
+    /// Starts it with `waker` in place; if there is no room, leaves `waker` to hear of some.
+    fn start_or_wait(&mut self, waker: &Waker) {
+        if !self.start(Notify::Waker(waker.clone())) {
+            self.session.inbox().wait_for_room(waker);
+            // Room that came in between woke nobody.
+            self.start(Notify::Waker(waker.clone()));
+        }
+    }
+
+    /// Blocks until it is done.
+    ///
+    /// # Errors
+    /// Those of the request; [`Error::WouldDeadlock`] on a thread that runs the session's machine (the request is then
+    /// cancelled).
+    pub fn wait(self) -> Result<T, Error> {
+        let session = self.session.clone();
+        session.block_on(self)?
+    }
+
+    /// Lets it go on without anyone who waits for it.
+    pub fn detach(mut self) {
+        self.start(Notify::Nobody);
+        self.state = State::Done;
+    }
+}
+
+impl<T: FromAnswer> Future for Pending<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let State::Unsent(..) = this.state {
+            this.start_or_wait(cx.waker());
+            if !matches!(this.state, State::Failed(_)) {
+                return Poll::Pending;
+            }
+        }
+        match &this.state {
+            State::Sent(call) => {
+                let outcome = std::task::ready!(call.poll(cx.waker()));
+                // The context is taken with the outcome, which a call gives once.
+                let Some(context) = this.context.take() else { return Poll::Pending };
+                let result = finish(outcome, call.terms(), context);
+                this.state = State::Done;
+                Poll::Ready(result)
+            }
+            _ => match std::mem::replace(&mut this.state, State::Done) {
+                State::Failed(error) => Poll::Ready(Err(error)),
+                _ => panic!("`Pending` was polled after its end"),
+            },
+        }
+    }
+}
+
+impl<T: FromAnswer> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if let State::Sent(call) = &self.state {
+            call.cancel();
+        }
+    }
+}
+
+impl<T: FromAnswer> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Unsent(..) => "Pending(unsent)",
+            State::Sent(_) => "Pending(sent)",
+            State::Failed(_) => "Pending(failed)",
+            State::Done => "Pending(done)",
+        })
+    }
+}

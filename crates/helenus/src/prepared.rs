@@ -1,0 +1,58 @@
+//! Prepared statements.
+
+use std::sync::Arc;
+
+use helenus_core::PreparedStatement;
+use helenus_core::call::{Answer, Terms};
+use helenus_core::protocol::ColumnSpec;
+use helenus_core::protocol::response::{Message, ResultMessage};
+
+use crate::Error;
+use crate::request::{FromAnswer, Sealed, decode, unexpected};
+
+/// A prepared statement. Cheap to clone and to share; it is good for every node: one that doesn't know it prepares it
+/// when it is first used there, unseen.
+#[derive(Clone, Debug)]
+pub struct Prepared(pub(crate) Arc<PreparedStatement>);
+
+impl Prepared {
+    /// The CQL text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Names and types of its bind markers, in order.
+    pub fn bind_markers(&self) -> &[ColumnSpec] {
+        &self.0.bind_markers
+    }
+
+    /// Names and types of its result's columns as they were when it was prepared; empty if it has no rows.
+    pub fn result_columns(&self) -> &[ColumnSpec] {
+        &self.0.result_columns
+    }
+
+    /// Which bind markers are the partition key, in the key's order (v4 and later; empty if not all of them are bound).
+    pub fn partition_key_indexes(&self) -> &[u16] {
+        &self.0.partition_key_indexes
+    }
+}
+
+impl Sealed for Prepared {}
+
+impl FromAnswer for Prepared {
+    type Context = Box<str>;
+
+    fn from_answer(answer: Answer, _terms: &Terms, text: Box<str>) -> Result<Self, Error> {
+        match decode(&answer)?.message {
+            Message::Result(ResultMessage::Prepared(prepared)) => Ok(Self(Arc::new(PreparedStatement {
+                text,
+                id: prepared.id.into(),
+                result_metadata_id: prepared.result_metadata_id.map(Into::into),
+                bind_markers: prepared.bind_markers,
+                partition_key_indexes: prepared.pk_indexes.into(),
+                result_columns: prepared.result_metadata.columns.unwrap_or_default(),
+            }))),
+            message => Err(unexpected(&answer, message)),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a node answered.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use helenus_core::call::{Answer, Terms};
+use helenus_core::protocol::ColumnSpec;
+use helenus_core::protocol::response::{Message, Prefix, ResultMessage, Rows as ProtocolRows, is_void};
+use helenus_core::value::{DecodeRow, Layout, RowCursor, Rows};
+
+use crate::request::{FromAnswer, Sealed, decode, unexpected};
+use crate::{Error, ShapeError};
+
+/// The answer to a statement: one page of rows, or none. Rows are decoded when they are read, borrowing from it.
+pub struct Response {
+    body: Vec<u8>,
+    coordinator: SocketAddr,
+    kind: Kind,
+    extras: Option<Box<Extras>>,
+}
+
+enum Kind {
+    Void,
+    Rows(Page),
+    SchemaChange,
+}
+
+struct Page {
+    columns: Arc<[ColumnSpec]>,
+    row_count: usize,
+    content: Range<usize>,
+    paging_state: Option<PagingState>,
+}
+
+/// What few answers have.
+struct Extras {
+    tracing_id: Option<[u8; 16]>,
+    warnings: Vec<String>,
+    custom_payload: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// What kind of result a [`Response`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseKind {
+    /// Done; there is nothing to say.
+    Void,
+    /// Rows, perhaps none.
+    Rows,
+    /// The schema was changed.
+    SchemaChange,
+}
+
+/// Where the next page of a result begins: opaque bytes of the server's, good for the same statement with the same values
+/// and protocol version, on any node, also in another process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PagingState(Box<[u8]>);
+
+impl PagingState {
+    /// As they were given by [`PagingState::as_bytes`].
+    pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, to be kept.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Response {
+    /// What kind of result it is.
+    pub fn kind(&self) -> ResponseKind {
+        match self.kind {
+            Kind::Void => ResponseKind::Void,
+            Kind::Rows(_) => ResponseKind::Rows,
+            Kind::SchemaChange => ResponseKind::SchemaChange,
+        }
+    }
+
+    /// All rows, as tuples or [`RawRow`](crate::value::RawRow)s.
+    ///
+    /// # Errors
+    /// [`ShapeError::MorePages`] if this is not all: a result is never silently cut. [`ShapeError::NoRows`] if the
+    /// statement has none; [`Error::Row`] if the columns can't be read as `R`.
+    pub fn rows<'a, R: DecodeRow<'a>>(&'a self) -> Result<Rows<'a, R>, Error> {
+        if self.paging_state().is_some() {
+            return Err(ShapeError::MorePages.into());
+        }
+        self.page_rows()
+    }
+
+    /// The rows of this page, whether or not there are more pages.
+    ///
+    /// # Errors
+    /// As [`Response::rows`], but for `MorePages`.
+    pub fn page_rows<'a, R: DecodeRow<'a>>(&'a self) -> Result<Rows<'a, R>, Error> {
+        let page = self.page()?;
+        Ok(Rows::new(&page.columns, page.row_count, &self.body[page.content.clone()])?)
+    }
+
+    /// The one row.
+    ///
+    /// # Errors
+    /// [`ShapeError::RowCount`] if there is none or more than one; those of [`Response::rows`] and of reading the row.
+    pub fn one<'a, R: DecodeRow<'a>>(&'a self) -> Result<R, Error> {
+        self.opt()?.ok_or(Error::Shape(ShapeError::RowCount { rows: 0 }))
+    }
+
+    /// The row, if there is one.
+    ///
+    /// # Errors
+    /// [`ShapeError::RowCount`] if there are several; those of [`Response::rows`] and of reading the row.
+    pub fn opt<'a, R: DecodeRow<'a>>(&'a self) -> Result<Option<R>, Error> {
+        let mut rows = self.rows()?;
+        match self.row_count() {
+            0 | 1 => Ok(rows.next().transpose()?),
+            rows => Err(ShapeError::RowCount { rows }.into()),
+        }
+    }
+
+    /// How many rows this page has.
+    pub fn row_count(&self) -> usize {
+        self.page().map_or(0, |page| page.row_count)
+    }
+
+    /// Names and types of the columns; empty if there are no rows.
+    pub fn columns(&self) -> &[ColumnSpec] {
+        self.page().map_or(&[], |page| &page.columns)
+    }
+
+    /// Where the next page begins; `None` after the last. A page may be empty and yet not the last.
+    pub fn paging_state(&self) -> Option<&PagingState> {
+        self.page().ok()?.paging_state.as_ref()
+    }
+
+    /// The node that answered.
+    pub fn coordinator(&self) -> SocketAddr {
+        self.coordinator
+    }
+
+    /// What the server warns of.
+    pub fn warnings(&self) -> &[String] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.warnings)
+    }
+
+    /// The trace's id, if tracing was asked for.
+    pub fn tracing_id(&self) -> Option<[u8; 16]> {
+        self.extras.as_ref()?.tracing_id
+    }
+
+    /// What an extension of the server added.
+    pub fn custom_payload(&self) -> &[(String, Option<Vec<u8>>)] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.custom_payload)
+    }
+
+    fn page(&self) -> Result<&Page, ShapeError> {
+        match &self.kind {
+            Kind::Rows(page) => Ok(page),
+            Kind::Void | Kind::SchemaChange => Err(ShapeError::NoRows),
+        }
+    }
+
+    /// For those who own the response and read it row by row.
+    pub(crate) fn cursor<R: for<'a> DecodeRow<'a>>(&self) -> Result<(Layout, RowCursor), Error> {
+        let page = self.page()?;
+        let cursor = RowCursor::new(&page.columns, page.row_count, &self.body[page.content.clone()])?;
+        Ok((R::check(&page.columns)?, cursor))
+    }
+
+    pub(crate) fn next_row<R: for<'a> DecodeRow<'a>>(
+        &self,
+        layout: &Layout,
+        cursor: &mut RowCursor,
+    ) -> Option<Result<R, Error>> {
+        let page = self.page().ok()?;
+        let row = cursor.next(layout, &page.columns, &self.body[page.content.clone()])?;
+        Some(row.map_err(Error::Row))
+    }
+}
+
+impl Sealed for Response {}
+
+impl FromAnswer for Response {
+    type Context = ();
+
+    fn from_answer(answer: Answer, terms: &Terms, _: ()) -> Result<Self, Error> {
+        let coordinator = answer.coordinator;
+        if is_void(&answer.header, &answer.body) {
+            return Ok(Self { body: answer.body, coordinator, kind: Kind::Void, extras: None });
+        }
+        let response = decode(&answer)?;
+        let extras = extras(&response.prefix);
+        let kind = match response.message {
+            Message::Result(ResultMessage::Void) => Kind::Void,
+            Message::Result(ResultMessage::Rows(rows)) => Kind::Rows(page(&answer, rows, terms)?),
+            Message::Result(ResultMessage::SchemaChange(_)) => Kind::SchemaChange,
+            message => return Err(unexpected(&answer, message)),
+        };
+        Ok(Self { body: answer.body, coordinator, kind, extras })
+    }
+}
+
+fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, Error> {
+    let known = || terms.statement.as_ref().map(|statement| statement.result_columns.clone());
+    let columns = rows.metadata.columns.or_else(known).unwrap_or_default();
+    if columns.len() != rows.metadata.column_count {
+        // The server left the metadata out, and what we know of it doesn't fit: reading on would shift columns.
+        let (expected, actual) = (columns.len() as i64, rows.metadata.column_count as i64);
+        let what = if actual > expected { "more columns than were prepared" } else { "fewer columns than were prepared" };
+        let error = helenus_core::protocol::DecodeError::Length { what, length: actual };
+        return Err(Error::Response { node: answer.coordinator, error });
+    }
+    // The content is the end of the body.
+    let content = answer.body.len() - rows.content.len()..answer.body.len();
+    let paging_state = rows.metadata.paging_state.map(PagingState::from_bytes);
+    Ok(Page { columns, row_count: rows.row_count, content, paging_state })
+}
+
+fn extras(prefix: &Prefix<'_>) -> Option<Box<Extras>> {
+    if prefix.tracing_id.is_none() && prefix.warnings.is_empty() && prefix.custom_payload.is_empty() {
+        return None;
+    }
+    Some(Box::new(Extras {
+        tracing_id: prefix.tracing_id,
+        warnings: prefix.warnings.iter().map(|text| (*text).to_owned()).collect(),
+        custom_payload: (prefix.custom_payload.iter())
+            .map(|(key, value)| ((*key).to_owned(), value.map(<[u8]>::to_vec)))
+            .collect(),
+    }))
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("kind", &self.kind())
+            .field("coordinator", &self.coordinator)
+            .field("rows", &self.row_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! The session: a handle on machines that run elsewhere.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use helenus_core::Inbox;
+use helenus_core::call::{Command, Notify, Settled, Terms};
+use helenus_core::machine::{AgreedVersion, CounterReader, Counters};
+use helenus_core::protocol::{Consistency, Version};
+use helenus_core::reactor::Running;
+use helenus_core::value::EncodeValues;
+
+use crate::caller::CallerDriven;
+use crate::closing::Closing;
+use crate::draft::Draft;
+use crate::request::Request;
+use crate::{Completions, Error, Prepared, Response, SessionBuilder, thread};
+
+/// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
+///
+/// When the last clone is dropped, what is pending gets a few seconds to finish in the background; [`Session::close`]
+/// waits for that.
+#[derive(Clone)]
+pub struct Session(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) inboxes: Box<[Arc<Inbox>]>,
+    pub(crate) counters: Box<[CounterReader]>,
+    pub(crate) agreed: Arc<AgreedVersion>,
+    pub(crate) running: Mutex<Option<Running>>,
+    pub(crate) caller: Option<CallerDriven>,
+    pub(crate) defaults: Defaults,
+    pub(crate) reactor: &'static str,
+}
+
+/// What holds for a request that says nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
+    pub(crate) consistency: Consistency,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) page_size: i32,
+    pub(crate) when_full: WhenFull,
+    pub(crate) drain: Duration,
+}
+
+/// What becomes of a request when too many are in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It fails at once with [`RequestError::Overloaded`](crate::RequestError::Overloaded).
+    #[default]
+    Fail,
+    /// It waits until there is room, where waiting is possible: awaited, waited for, or in
+    /// [`Session::execute_concurrent`]. A callback can't wait, so it still gets `Overloaded`.
+    Wait,
+}
+
+/// What a session has counted.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// The counters of all shards, added up.
+    pub counters: Counters,
+    /// Requests accepted and not finished.
+    pub in_flight: usize,
+}
+
+impl Session {
+    /// Says how to connect.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::new()
+    }
+
+    /// A statement that is not prepared. `values` go to its markers in their natural types
+    /// ([`value`](crate::value)); where types matter, prepare it.
+    pub fn query(&self, text: impl AsRef<str>, values: impl EncodeValues) -> Request<Response> {
+        let draft = Draft::query(self.version(), text.as_ref(), &values);
+        Request::new(self, draft, ())
+    }
+
+    /// Prepares a statement, on one node; others prepare it when they first see it. Prepare once, execute often.
+    pub fn prepare(&self, text: impl AsRef<str>) -> Request<Prepared> {
+        let text = text.as_ref();
+        Request::new(self, Draft::prepare(self.version(), text), text.into())
+    }
+
+    /// A prepared statement with values for its markers, checked and encoded here and now. What is wrong with them
+    /// surfaces when the request is used.
+    pub fn execute(&self, prepared: &Prepared, values: impl EncodeValues) -> Request<Response> {
+        let draft = Draft::execute(self.version(), prepared, &values);
+        Request::new(self, draft, ())
+    }
+
+    /// Runs `requests` with at most `limit` of them in flight, at least one. The results come as they finish, each with
+    /// its request's number; [`Completions::ordered`] gives them in the order of the requests.
+    ///
+    /// This is the fastest way to do many things: the completions of one turn arrive as one list with one wake.
+    pub fn execute_concurrent<I>(&self, requests: I, limit: usize) -> Completions<I::IntoIter>
+    where
+        I: IntoIterator<Item = Request<Response>>,
+    {
+        Completions::new(self.clone(), requests.into_iter(), limit)
+    }
+
+    /// Runs a future on this thread and, if the session is driven by its callers, the machine too.
+    ///
+    /// # Errors
+    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine.
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        self.may_block()?;
+        Ok(match &self.0.caller {
+            Some(caller) => caller.block_on(future),
+            None => thread::block_on(future),
+        })
+    }
+
+    /// Refuses new requests, lets those in flight finish for at most the builder's drain time, closes all connections, and
+    /// completes when no thread, socket or buffer of the session is left.
+    pub fn close(&self) -> Closing {
+        Closing::new(self.clone())
+    }
+
+    /// What the session has counted.
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        for (counters, inbox) in self.0.counters.iter().zip(&self.0.inboxes) {
+            metrics.counters += counters.snapshot();
+            metrics.in_flight += inbox.in_flight();
+        }
+        metrics
+    }
+
+    /// The protocol version that it speaks with every node.
+    pub fn version(&self) -> Version {
+        // A `Session` is given out once a connection has agreed on a version.
+        self.0.agreed.load().unwrap_or(Version::V3)
+    }
+
+    /// The name of the reactor that runs it.
+    pub fn reactor(&self) -> &'static str {
+        self.0.reactor
+    }
+
+    /// The inbox that this thread uses: the machine's own in its callbacks, else always the same.
+    pub(crate) fn inbox(&self) -> &Inbox {
+        match &*self.0.inboxes {
+            [only] => only,
+            inboxes => &inboxes[Settled::delivering().unwrap_or_else(thread::number) % inboxes.len()],
+        }
+    }
+
+    pub(crate) fn may_block(&self) -> Result<(), Error> {
+        let owned = self.0.caller.is_none() && self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread());
+        if owned || Settled::delivering().is_some() { Err(Error::WouldDeadlock) } else { Ok(()) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for inbox in &self.inboxes {
+            let close = Command::Close { drain: self.defaults.drain };
+            // An inbox that refuses this has no machine any more.
+            let _ = inbox.submit(close, Terms::default(), Notify::Nobody);
+        }
+        if let Some(caller) = &self.caller {
+            caller.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("reactor", &self.0.reactor)
+            .field("version", &self.version())
+            .field("shards", &self.0.inboxes.len())
+            .finish_non_exhaustive()
+    }
+}
