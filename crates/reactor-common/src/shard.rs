@@ -165,24 +165,26 @@ impl<N: Net> Shard<N> {
         any
     }
 
-    /// Runs `step`, unless the machine is gone. If that panics, it is gone, and the panic has been reported by the
-    /// process's panic hook: the other shards and the process live on.
+    /// Runs `step`, unless the machine is gone. If that panics, it is dropped while the panic unwinds, so that it can tell
+    /// its requests why, and the process's panic hook has reported it: the other shards and the process live on.
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Self, &mut dyn Machine) -> T) -> Option<T> {
-        let mut machine = self.machine.take()?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| step(self, &mut *machine)));
-        self.machine = Some(machine);
-        if outcome.is_err() {
-            self.end();
+        let machine = Contained(self.machine.take());
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut contained = machine;
+            let done = contained.0.as_deref_mut().map(|machine| step(self, machine));
+            (done, contained.0.take())
+        }));
+        if let Ok((done, machine)) = outcome {
+            self.machine = machine;
+            return done;
         }
-        outcome.ok()
+        self.end();
+        None
     }
 
     /// Lets go of the machine, whose requests thereby learn that they are closed, and then of the sockets.
     fn end(&mut self) {
-        if let Some(machine) = self.machine.take() {
-            // A panic here has been reported by the hook too; there is nothing left to save.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(machine)));
-        }
+        drop(Contained(self.machine.take()));
         self.settled.deliver();
         self.world.close_all();
     }
@@ -191,5 +193,17 @@ impl<N: Net> Shard<N> {
 impl<N: Net> Drop for Shard<N> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// A machine whose destructor may panic without harm, even while another panic unwinds.
+struct Contained(Option<Box<dyn Machine>>);
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        if let Some(machine) = self.0.take() {
+            // The hook has reported it, and there is nothing left to save.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(machine)));
+        }
     }
 }

@@ -37,11 +37,13 @@ impl Hub {
     /// Notes the task that the driver is in now, and moves the ready connections to `ready`.
     pub(crate) fn attend(&self, task: &Waker, ready: &mut Vec<ConnId>) {
         let mut state = self.lock();
-        match &mut state.task {
-            Some(known) => known.clone_from(task),
-            none => *none = Some(task.clone()),
-        }
         ready.append(&mut state.ready);
+        if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            let left = state.task.replace(task.clone());
+            // What a task owns may wake this hub when it is dropped.
+            drop(state);
+            drop(left);
+        }
     }
 
     /// Whether the inbox woke the driver since the last call.

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// A listener that serves a fixed number of connections, each on a thread of its own.
 pub struct Peer {
@@ -19,7 +20,7 @@ impl Peer {
         let thread = thread::spawn(move || {
             let served: Vec<_> = (0..count)
                 .map(|_| {
-                    let (stream, _) = listener.accept().unwrap();
+                    let stream = accept(&listener);
                     let serve = serve.clone();
                     thread::spawn(move || serve(stream))
                 })
@@ -44,6 +45,16 @@ impl Peer {
     pub fn join(mut self) {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return stream,
+            // A check may have taken all descriptors for a while.
+            Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct Log {
     pub resolved: Vec<(JobId, io::Result<Vec<SocketAddr>>)>,
     /// The machine is gone.
     pub dropped: bool,
+    /// And it could see that this was by a panic.
+    pub dropped_by_panic: bool,
     /// Rules of the contract that the reactor broke.
     pub violations: Vec<String>,
 }
@@ -419,7 +421,11 @@ impl Machine for Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         *lock(&self.shared.inbox) = Inbox::default();
-        self.log(|log| log.dropped = true);
+        let by_panic = std::thread::panicking();
+        self.log(|log| (log.dropped, log.dropped_by_panic) = (true, by_panic));
+        if by_panic {
+            panic!("one more, while the first one unwinds");
+        }
     }
 }
 

@@ -16,6 +16,11 @@ pub type Ended = Box<dyn FnOnce() + Send>;
 /// Threads and descriptors belong to the process, so only one check runs at a time.
 static SERIAL: Mutex<()> = Mutex::new(());
 
+/// Keeps the other checks from starting.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One reactor with a probe on it.
 pub struct Rig {
     /// Tells the probe what to do.
@@ -28,7 +33,7 @@ pub struct Rig {
 impl Rig {
     /// Starts a reactor.
     pub fn start(launch: fn(Seed) -> Ended) -> Self {
-        let serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let serial = alone();
         let before = Belongings::count();
         let (remote, seed) = Remote::new();
         Self { remote, ended: launch(seed), before, _serial: serial }
