@@ -1,0 +1,33 @@
+//! Connects, makes a table, writes rows concurrently, and reads them back page by page, all with blocking calls.
+//!
+//! `cargo run -p helenus --example start -- 127.0.0.1:9042`
+
+use helenus::Session;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
+    let session = Session::builder().contact_point(host).connect().wait()?;
+    println!("connected: {session:?}");
+
+    let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
+    session.query(format!("CREATE KEYSPACE IF NOT EXISTS start WITH replication = {strategy}"), ()).wait()?;
+    session.query("CREATE TABLE IF NOT EXISTS start.users (id bigint PRIMARY KEY, name text)", ()).wait()?;
+
+    let insert = session.prepare("INSERT INTO start.users (id, name) VALUES (?, ?)").wait()?;
+    let requests = (0..10_000_i64).map(|id| session.execute(&insert, (id, format!("user {id}"))).idempotent(true));
+    for (number, result) in session.execute_concurrent(requests, 128) {
+        result.map_err(|error| format!("insert {number}: {error}"))?;
+    }
+
+    let mut sum = 0;
+    for row in session.query("SELECT id, name FROM start.users", ()).page_size(1_000).blocking_iter() {
+        let (id, _name): (i64, String) = row?;
+        sum += id;
+    }
+    println!("the sum of all ids is {sum}");
+    for (name, value) in session.metrics().counters.named().filter(|(_, value)| *value > 0) {
+        println!("{name:>20} {value}");
+    }
+    session.close().wait()?;
+    Ok(())
+}
