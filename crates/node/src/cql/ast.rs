@@ -78,14 +78,16 @@ pub(crate) enum Selector {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Restriction {
     Column(String, Term),
-    /// `column IN (..)`; of one marker for the whole list if there is exactly `InMarker`.
+    /// `column IN ..`.
     In(String, InTerms),
     Token(Vec<String>, Operator, Term),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum InTerms {
+    /// `(.., ..)`
     Each(Vec<Term>),
+    /// `?`: one value, which is the list.
     Marker(Marker),
 }
 
@@ -124,8 +126,8 @@ pub(crate) enum Literal {
     Uuid([u8; 16]),
     /// With its sign.
     Duration(String),
-    List(Vec<Literal>),
-    Set(Vec<Literal>),
-    Map(Vec<(Literal, Literal)>),
-    Tuple(Vec<Literal>),
+    List(Vec<Self>),
+    Set(Vec<Self>),
+    Map(Vec<(Self, Self)>),
+    Tuple(Vec<Self>),
 }

@@ -40,6 +40,9 @@ pub(crate) struct Token<'a> {
 const SYMBOLS: [&str; 20] =
     ["<=", ">=", "!=", "(", ")", "[", "]", "{", "}", ",", ";", ":", ".", "*", "=", "<", ">", "+", "-", "?"];
 
+/// A token takes more memory than its text: a frame of brackets would take a great deal.
+const TOKEN_LIMIT: usize = 1 << 20;
+
 /// Splits a statement; the last token is [`Kind::End`].
 pub(crate) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
     let mut lexer = Lexer { text, at: 0 };
@@ -49,6 +52,9 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
         let offset = lexer.at;
         let kind = lexer.next()?;
         let end = kind == Kind::End;
+        if tokens.len() == TOKEN_LIMIT {
+            return Err(lexer.error(format!("this node takes statements of at most {TOKEN_LIMIT} tokens")));
+        }
         tokens.push(Token { kind, offset });
         if end {
             return Ok(tokens);
@@ -95,10 +101,10 @@ impl<'a> Lexer<'a> {
         if first == '"' {
             return self.delimited("\"").map(Kind::Quoted);
         }
-        if rest.starts_with("$$") {
-            let end = rest[2..].find("$$").ok_or_else(|| self.error("string without its closing $$"))?;
+        if let Some(body) = rest.strip_prefix("$$") {
+            let end = body.find("$$").ok_or_else(|| self.error("string without its closing $$"))?;
             self.at += end + 4;
-            return Ok(Kind::Text(Cow::Borrowed(&rest[2..2 + end])));
+            return Ok(Kind::Text(Cow::Borrowed(&body[..end])));
         }
         if first.is_ascii_hexdigit() && is_uuid_at_start(rest) {
             return Ok(Kind::Uuid(self.take(36)));

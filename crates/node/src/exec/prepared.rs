@@ -1,6 +1,7 @@
 //! What a node has prepared. As in Cassandra each node has its own, and forgets.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::Plan;
 use crate::null::Canned;
@@ -37,7 +38,7 @@ impl Prepared {
 
 #[derive(Default)]
 pub(crate) struct Cache {
-    statements: HashMap<Id, Prepared>,
+    statements: HashMap<Id, Prepared, BuildHasherDefault<FirstBytes>>,
     /// Oldest first.
     order: VecDeque<Id>,
     text_bytes: usize,
@@ -69,5 +70,23 @@ impl Cache {
         if let Some(old) = self.statements.remove(id) {
             self.text_bytes -= old.text.len();
         }
+    }
+}
+
+/// Ids are hashes already: their first bytes will do. Whoever made ids collide would slow a node of his own down.
+#[derive(Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 ^= u64::from_ne_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

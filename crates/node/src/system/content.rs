@@ -28,10 +28,8 @@ pub(super) fn rows(system: &System, schema: &Schema, store: &Store, node: usize)
             others(&system.cluster, node).map(|member| peer_v2(member, store)).collect()
         }
         ("system_schema", "keyspaces") => keyspaces(store),
-        ("system_schema", "tables") => schemas(system, store).iter().map(|schema| table(schema)).collect(),
-        ("system_schema", "columns") => {
-            schemas(system, store).iter().flat_map(|schema| columns(schema)).collect()
-        }
+        ("system_schema", "tables") => schemas(system, store).iter().map(table).collect(),
+        ("system_schema", "columns") => schemas(system, store).iter().flat_map(columns).collect(),
         // There are no views, types, functions, indexes and so on to tell of.
         _ => Vec::new(),
     }
