@@ -74,10 +74,10 @@ impl Driver {
                 "epoll, one thread; a turn is one wait, one read (64 KB), one write; frames from a template; checks version, stream, opcode, kind"
             }
             Self::HelenusMio => {
-                "reactor-mio, one shard on its own thread; N futures in a FuturesUnordered on the main thread"
+                "reactor-mio, one shard on its own thread; N chains in a FuturesUnordered on the main thread"
             }
             Self::HelenusMioCaller => {
-                "reactor-mio on the caller's thread (block_on); N futures in a FuturesUnordered"
+                "reactor-mio on the caller's thread (block_on); N chains in a FuturesUnordered"
             }
             Self::HelenusMioWindow => {
                 "reactor-mio on the caller's thread; execute_concurrent with a window of N"
