@@ -117,8 +117,15 @@ impl Builder {
     /// Starts the nodes on a thread of their own and returns once they listen.
     ///
     /// # Errors
-    /// If an address or port is taken or not this machine's, or the thread can't be started.
+    /// If an address or port is taken or not this machine's, if there is no version to speak, or if the thread can't be
+    /// started.
     pub fn start(self) -> io::Result<Node> {
+        if self.settings.versions.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the range of protocol versions is empty",
+            ));
+        }
         let listeners = listen(self.listen, self.nodes)?;
         let addresses =
             listeners.iter().map(mio::net::TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;

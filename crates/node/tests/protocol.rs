@@ -9,7 +9,7 @@ use common::{Client, int, kv};
 use helenus_core::protocol::request::{Query, Request, Startup};
 use helenus_core::protocol::response::{Message, ResultMessage};
 use helenus_core::protocol::wire::Value;
-use helenus_core::protocol::{ErrorKind, Version};
+use helenus_core::protocol::{ErrorKind, Version, segment};
 use helenus_node::Node;
 
 #[test]
@@ -66,14 +66,7 @@ fn frames_come_in_single_bytes_or_many_at_once() {
         for stream in 0..200 {
             assert_eq!(client.receive().header.stream, stream);
         }
-        let mut bytes = Vec::new();
-        std::mem::swap(&mut bytes, &mut request(&client, 9));
-        if client.segments {
-            let start = helenus_core::protocol::segment::open(&mut bytes);
-            bytes.drain(..start).for_each(drop);
-            bytes.extend(request(&client, 9));
-            helenus_core::protocol::segment::close(&mut bytes, 0, true).unwrap();
-        }
+        let bytes = client.framed(&request(&client, 9));
         for byte in bytes {
             client.socket.write_all(&[byte]).unwrap();
         }
@@ -140,12 +133,12 @@ fn garbage_ends_its_connection_and_no_other() {
                 100,
             ]);
         }
-        if bad.segments {
-            let whole = bytes.clone();
-            bytes.clear();
-            let start = helenus_core::protocol::segment::open(&mut bytes);
-            bytes.extend_from_slice(&whole);
-            helenus_core::protocol::segment::close(&mut bytes, start, round % 8 < 4).unwrap();
+        // And of those in segments, half are slices of something larger.
+        if bad.segments && round % 8 < 4 {
+            bytes = bad.framed(&bytes);
+        } else if bad.segments {
+            let payload = std::mem::take(&mut bytes);
+            segment::put_large(&mut bytes, &payload).unwrap();
         }
         bad.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         bad.socket.write_all(&bytes).unwrap();
@@ -161,10 +154,8 @@ fn a_wrong_checksum_ends_the_connection() {
     let node = Node::start().unwrap();
     for at in [0, 3, 8, 30] {
         let mut client = Client::connect(node.addresses()[0], Version::V5);
-        let mut bytes = Vec::new();
-        let start = helenus_core::protocol::segment::open(&mut bytes);
-        bytes.extend(client.encode(1, &Request::Query(Query::new("SELECT key FROM system.local"))));
-        helenus_core::protocol::segment::close(&mut bytes, start, true).unwrap();
+        let request = client.encode(1, &Request::Query(Query::new("SELECT key FROM system.local")));
+        let mut bytes = client.framed(&request);
         bytes[at] ^= 1;
         client.socket.write_all(&bytes).unwrap();
         assert!(client.try_receive().is_none(), "byte {at}");

@@ -75,6 +75,11 @@ impl Connection {
         &mut self.socket
     }
 
+    /// The memory that it keeps from turn to turn.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.input.capacity() + self.large.capacity() + self.pending.capacity()
+    }
+
     /// One turn: sends what is pending, then reads once, answers all whole frames, and sends.
     pub(super) fn turn(&mut self, scratch: &mut [u8], output: &mut Output, dispatch: &mut Dispatch) -> Next {
         match self.try_turn(scratch, output, dispatch) {

@@ -51,6 +51,10 @@ const READ_BYTES: usize = 128 << 10;
 /// An output buffer that once held a large answer isn't kept.
 const KEPT_OUTPUT_BYTES: usize = 4 << 20;
 
+/// How much all connections together may have received and not handled, or not sent yet. It is memory that clients
+/// fill without a row being written; the connection that goes beyond is closed.
+const BUFFERED_LIMIT_BYTES: usize = 512 << 20;
+
 /// When the process has no descriptor left, accepting is tried again after this.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,6 +71,8 @@ pub(crate) struct Server {
     free: Vec<usize>,
     open: usize,
     connection_limit: usize,
+    /// The sum of what connections have buffered.
+    buffered_bytes: usize,
     /// Connections that may have more without the kernel saying so.
     again: Vec<usize>,
     /// Nodes whose last accept failed for want of descriptors.
@@ -98,6 +104,7 @@ impl Server {
             free: Vec::new(),
             open: 0,
             connection_limit,
+            buffered_bytes: 0,
             again: Vec::new(),
             stalled: Vec::new(),
             scratch: vec![0; READ_BYTES],
@@ -182,13 +189,19 @@ impl Server {
     fn turn(&mut self, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else { return };
         self.output.bytes.clear();
-        match connection.turn(&mut self.scratch, &mut self.output, &mut self.dispatch) {
+        let before = connection.buffered_bytes();
+        let next = connection.turn(&mut self.scratch, &mut self.output, &mut self.dispatch);
+        let after = connection.buffered_bytes();
+        self.buffered_bytes = self.buffered_bytes + after - before;
+        let next = if after > 0 && self.buffered_bytes > BUFFERED_LIMIT_BYTES { Next::Close } else { next };
+        match next {
             Next::Wait => {}
             Next::Again if self.again.contains(&slot) => {}
             Next::Again => self.again.push(slot),
             Next::Close => {
                 // The kernel forgets a closed socket by itself; a failure changes nothing.
                 let _ = self.poll.registry().deregister(connection.socket());
+                self.buffered_bytes -= after;
                 self.connections[slot] = None;
                 self.free.push(slot);
                 self.open -= 1;

@@ -37,6 +37,9 @@ enum Partition {
 /// What a row costs beyond its bytes: allocator, tree nodes, bookkeeping. An estimate, measured at 10^6 rows.
 const ROW_OVERHEAD_BYTES: usize = 112;
 
+/// What a partition with clustering columns costs beyond its rows: a tree of its own.
+const PARTITION_OVERHEAD_BYTES: usize = 420;
+
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) schema: Arc<Schema>,
@@ -77,7 +80,10 @@ impl Table {
         let key_bytes = partition.key.len() + clustering.len() + ROW_OVERHEAD_BYTES;
         let clustered = self.schema.clustering_len > 0;
         let slot = match self.partitions.entry(partition) {
-            btree_map::Entry::Vacant(vacant) if clustered => vacant.insert(Partition::Many(BTreeMap::new())),
+            btree_map::Entry::Vacant(vacant) if clustered => {
+                self.bytes += PARTITION_OVERHEAD_BYTES;
+                vacant.insert(Partition::Many(BTreeMap::new()))
+            }
             btree_map::Entry::Vacant(vacant) => {
                 let row = merge(None);
                 self.bytes += row.len() + key_bytes;

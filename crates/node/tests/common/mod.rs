@@ -117,8 +117,13 @@ impl Client {
         self.send_envelopes(&envelope);
     }
 
-    /// Envelopes as they are, in segments if it is time for them.
     pub fn send_envelopes(&mut self, envelopes: &[u8]) {
+        let framed = self.framed(envelopes);
+        self.socket.write_all(&framed).unwrap();
+    }
+
+    /// Envelopes as they are, or in segments if it is time for them.
+    pub fn framed(&self, envelopes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.segments {
             out.extend_from_slice(envelopes);
@@ -129,7 +134,7 @@ impl Client {
             out.extend_from_slice(envelopes);
             segment::close(&mut out, start, true).unwrap();
         }
-        self.socket.write_all(&out).unwrap();
+        out
     }
 
     pub fn receive(&mut self) -> Answer {
