@@ -16,13 +16,18 @@
 //! 5. [`Machine::take_inbox`].
 //! 6. Drain [`Machine::poll_action`] and carry each wish out. For each [`Action::Send`], [`Machine::flush`] (readiness
 //!    loops) or [`Machine::take_block`] (completion loops) once all other wishes are drained.
-//! 7. If any of 3 to 6 had something to do that is not finished (the inbox's budget was used up, a read filled its
-//!    room, something settled), start again at 2 without sleeping, but look at the sockets first.
+//! 7. What 5 and 6 finished, settle and deliver too. If something is not done with (the inbox's budget was used up, a
+//!    read filled its room, something was settled only now), start again at 2 without sleeping, but look at the sockets
+//!    first. What was settled in step 4 is no reason: step 5 took what it submitted, and looking at the sockets again
+//!    would cost a caller who sends one request at a time a second system call.
 //! 8. [`Machine::arm`]. If it says `false`, go to 2. If `true`, sleep.
 //!
 //! What breaks it: sleeping without `arm` (a push is then never seen), pushing between `arm` and sleep without being
 //! woken (the waker must make the coming sleep return), running user code inside `handle`, keeping the bytes lent by
 //! [`Event::Bytes`], or freeing a [`Block`] that the kernel still reads.
+//!
+//! A machine that panics is done for: catch it around the turn, and let the machine be dropped *while the panic unwinds*,
+//! which is how it can tell its requests why they end. Contain a second panic of its destructor.
 //!
 //! `helenus-reactor-common` has the turn as one function that readiness loops share.
 
