@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::call::{Call, ClosedBecause, Command, Fate, Kind, Notify, RequestError, Terms};
+use crate::call::{Call, make, ClosedBecause, Command, Fate, Kind, Notify, RequestError, Terms};
 
 /// A place in the inbox's list.
 #[derive(Debug, Default)]
@@ -86,6 +86,7 @@ impl Inbox {
     /// Hands `command` to the machine. From now on `notify` is told what came of it.
     ///
     /// Beyond the limits nothing is sent and everything comes back.
+    #[inline]
     pub fn submit(&self, command: Command, terms: Terms, notify: Notify) -> Result<Arc<Call>, Box<Rejected>> {
         let Command::Send(frame) = &command else {
             return self.submit_control(command, terms, notify);
@@ -94,7 +95,7 @@ impl Inbox {
             return Err(Box::new(Rejected { command, terms, notify, error }));
         }
         let bytes = frame.len();
-        self.push(Arc::new(Call::new(command, terms, notify))).map_err(|call| {
+        self.push(make(command, terms, notify)).map_err(|call| {
             self.release(1, bytes);
             reject(call, ClosedBecause::LoopEnded)
         })
@@ -197,6 +198,7 @@ impl Inbox {
     }
 
     /// Takes all that was pushed, oldest first.
+    #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Arc<Call>>) {
         // A plain look first: most turns of a busy connection find nothing, and a swap is a locked instruction.
         if is_list(self.head.load(Ordering::Relaxed)) {

@@ -17,14 +17,16 @@ use crate::thread;
 pub(crate) struct CallerDriven {
     /// `None` once the machine has exited.
     turns: Mutex<Option<Box<dyn Turns>>>,
-    interrupt: Waker,
+    /// The waker of whichever future is driving.
+    awake: Arc<Awake>,
     /// Threads that wait while another drives.
     sleepers: Mutex<Vec<Waker>>,
 }
 
 impl CallerDriven {
     pub(crate) fn new(turns: Box<dyn Turns>) -> Self {
-        Self { interrupt: turns.waker(), turns: Mutex::new(Some(turns)), sleepers: Mutex::default() }
+        let awake = Arc::new(Awake { woken: AtomicBool::new(true), interrupt: turns.waker() });
+        Self { awake, turns: Mutex::new(Some(turns)), sleepers: Mutex::default() }
     }
 
     /// Runs `future` to its end, and the machine on this thread whenever no other thread does.
@@ -63,7 +65,8 @@ impl CallerDriven {
     }
 
     fn drive<F: Future>(&self, turns: &mut Option<Box<dyn Turns>>, mut future: Pin<&mut F>) -> F::Output {
-        let awake = Arc::new(Awake { woken: AtomicBool::new(true), interrupt: self.interrupt.clone() });
+        let awake = &self.awake;
+        awake.woken.store(true, Ordering::Relaxed);
         let waker = Waker::from(awake.clone());
         let mut cx = Context::from_waker(&waker);
         loop {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use helenus_core::call::{Call, Command, Notify, RequestError, Terms, Window};
+use helenus_core::call::{Call, Command, Notify, RequestError, Terms, Window, recycle};
 
 use crate::request::finish;
 use crate::{Error, Request, Response, Session};
@@ -85,12 +85,14 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
     fn collect(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
         for (slot, call) in finished.drain(..) {
-            let Some((number, _)) = self.slots[slot].take() else { continue };
+            let Some((number, kept)) = self.slots[slot].take() else { continue };
+            drop(kept);
             self.free.push(slot);
             self.in_flight -= 1;
             if let Some(outcome) = call.try_take() {
                 self.ready.push_back((number, finish(outcome, call.terms(), ())));
             }
+            recycle(call);
         }
         self.finished = finished;
     }
@@ -192,6 +194,11 @@ impl<I: Iterator<Item = Request<Response>>> Iterator for BlockingCompletions<I> 
     type Item = (usize, Result<Response, Error>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(pair) = self.0.ready.pop_front() {
+            // What has come already needs no waiting; if the session is full, the next wait says so to its waker.
+            self.0.refill(Waker::noop());
+            return Some(pair);
+        }
         let session = self.0.session.clone();
         let completions = &mut self.0;
         match session.block_on(poll_fn(|cx| completions.poll_pair(cx))) {

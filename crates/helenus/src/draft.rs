@@ -8,10 +8,7 @@ use helenus_core::protocol::{Consistency, Flags, Opcode, Version, envelope, wire
 use helenus_core::value::{EncodeValues, write_values};
 
 use crate::session::Defaults;
-use crate::{Error, PagingState, Prepared};
-
-/// Enough for most requests, and for most answers, which are copied into the same memory.
-const FRAME_CAPACITY: usize = 256;
+use crate::{Error, PagingState, Prepared, frames};
 
 /// A frame whose parameters are still placeholders, and what will fill them.
 #[derive(Clone, Debug)]
@@ -76,13 +73,13 @@ impl Draft {
     }
 
     /// Fills in what was left open. What comes out can be sent.
-    pub(crate) fn seal(mut self, version: Version, defaults: &Defaults) -> Result<(Vec<u8>, Terms), Error> {
+    pub(crate) fn seal(&mut self, version: Version, defaults: &Defaults) -> Result<(Vec<u8>, Terms), Error> {
         let options = &self.options;
         if let Some((head, count)) = self.parameters {
             let parameters = ParameterOptions {
                 consistency: options.consistency.unwrap_or(defaults.consistency),
                 serial_consistency: options.serial_consistency,
-                page_size: Some(options.page_size.unwrap_or(defaults.page_size)),
+                page_size: self.has_rows().then(|| options.page_size.unwrap_or(defaults.page_size)),
                 paging_state: options.paging_state.as_ref().map(PagingState::as_bytes),
                 skip_metadata: self.knows_columns(version),
                 ..ParameterOptions::default()
@@ -95,7 +92,12 @@ impl Draft {
         }
         self.terms.timeout = options.timeout.unwrap_or(defaults.timeout);
         self.terms.idempotent = options.idempotent;
-        Ok((self.frame, self.terms))
+        Ok((std::mem::take(&mut self.frame), std::mem::take(&mut self.terms)))
+    }
+
+    /// Whether rows may come: a prepared write has none, so a page size would only make it longer.
+    fn has_rows(&self) -> bool {
+        self.terms.statement.as_ref().is_none_or(|statement| !statement.result_columns.is_empty())
     }
 
     /// Whether rows may come without names and types. Only in v5 does the server say when they have changed; before, an
@@ -107,7 +109,7 @@ impl Draft {
 }
 
 fn begin(version: Version, opcode: Opcode, text_bytes: usize) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(FRAME_CAPACITY.max(text_bytes + 64));
+    let mut frame = frames::take(text_bytes + 64);
     envelope::begin(&mut frame, version, Flags::NONE, opcode);
     frame
 }

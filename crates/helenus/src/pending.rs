@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use helenus_core::call::{Call, Command, Notify, RequestError, Terms};
+use helenus_core::call::{Call, Command, Notify, RequestError, Terms, recycle};
 
 use crate::request::{FromAnswer, finish};
 use crate::{Error, Session, WhenFull};
@@ -106,7 +106,9 @@ impl<T: FromAnswer> Future for Pending<T> {
                 // The context is taken with the outcome, which a call gives once.
                 let Some(context) = this.context.take() else { return Poll::Pending };
                 let result = finish(outcome, call.terms(), context);
-                this.state = State::Done;
+                if let State::Sent(call) = std::mem::replace(&mut this.state, State::Done) {
+                    recycle(call);
+                }
                 Poll::Ready(result)
             }
             _ => match std::mem::replace(&mut this.state, State::Done) {

@@ -97,9 +97,11 @@ impl<T: FromAnswer> Request<T> {
     }
 
     /// Gives session, the sealed frame or what is wrong with it, and the context.
+    #[inline]
     pub(crate) fn seal(self) -> (Session, Result<(Vec<u8>, Terms), Error>, T::Context) {
-        let sealed = self.draft.and_then(|draft| draft.seal(self.session.version(), &self.session.0.defaults));
-        (self.session, sealed, self.context)
+        let Self { session, draft, context } = self;
+        let sealed = draft.and_then(|mut draft| draft.seal(session.version(), &session.0.defaults));
+        (session, sealed, context)
     }
 
     /// Starts it. Dropping the [`Pending`] cancels it.

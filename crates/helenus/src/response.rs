@@ -10,12 +10,13 @@ use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, Prefix, ResultMessage, Rows as ProtocolRows, is_void};
 use helenus_core::value::{DecodeRow, Layout, RowCursor, Rows};
 
+use crate::frames::Body;
 use crate::request::{FromAnswer, Sealed, decode, unexpected};
 use crate::{Error, ShapeError};
 
 /// The answer to a statement: one page of rows, or none. Rows are decoded when they are read, borrowing from it.
 pub struct Response {
-    body: Vec<u8>,
+    body: Body,
     coordinator: SocketAddr,
     kind: Kind,
     extras: Option<Box<Extras>>,
@@ -189,7 +190,7 @@ impl FromAnswer for Response {
     fn from_answer(answer: Answer, terms: &Terms, _: ()) -> Result<Self, Error> {
         let coordinator = answer.coordinator;
         if is_void(&answer.header, &answer.body) {
-            return Ok(Self { body: answer.body, coordinator, kind: Kind::Void, extras: None });
+            return Ok(Self { body: Body::new(answer.body), coordinator, kind: Kind::Void, extras: None });
         }
         let response = decode(&answer)?;
         let extras = extras(&response.prefix);
@@ -199,7 +200,7 @@ impl FromAnswer for Response {
             Message::Result(ResultMessage::SchemaChange(_)) => Kind::SchemaChange,
             message => return Err(unexpected(&answer, message)),
         };
-        Ok(Self { body: answer.body, coordinator, kind, extras })
+        Ok(Self { body: Body::new(answer.body), coordinator, kind, extras })
     }
 }
 

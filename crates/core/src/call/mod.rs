@@ -5,9 +5,12 @@
 //! ([`Notify`]). Until then the caller may poll it, or cancel it by dropping its interest.
 
 mod error;
+mod recycle;
 mod settled;
 
 pub use error::{ClosedBecause, Fate, NodeFailure, ReprepareFailure, RequestError};
+pub(crate) use recycle::make;
+pub use recycle::recycle;
 pub use settled::{Settled, Window};
 
 use std::fmt;
@@ -99,6 +102,17 @@ pub enum Command {
     },
 }
 
+impl Command {
+    #[inline]
+    fn split(self) -> (Kind, Vec<u8>) {
+        match self {
+            Self::Send(frame) => (Kind::Send, frame),
+            Self::Connect => (Kind::Connect, Vec::new()),
+            Self::Close { drain } => (Kind::Close { drain }, Vec::new()),
+        }
+    }
+}
+
 /// A request that was submitted.
 #[derive(Debug)]
 pub struct Call {
@@ -124,25 +138,41 @@ struct State {
     frame: Vec<u8>,
     /// Attempts so far, of every kind.
     attempts: u8,
+    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
+    /// attempts.
+    lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
     outcome: Option<Outcome>,
     notify: Notify,
 }
 
 impl Call {
     pub(crate) fn new(command: Command, terms: Terms, notify: Notify) -> Self {
-        let (kind, frame) = match command {
-            Command::Send(frame) => (Kind::Send, frame),
-            Command::Connect => (Kind::Connect, Vec::new()),
-            Command::Close { drain } => (Kind::Close { drain }, Vec::new()),
-        };
+        let (kind, frame) = command.split();
         let frame_bytes = frame.len();
         let state = Mutex::new(State { frame, attempts: 0, outcome: None, notify });
         Self { link: Link::default(), terms, kind, frame_bytes, cancelled: AtomicBool::new(false), state }
     }
 
+    /// The same as a new one, in place.
+    fn renew(&mut self, command: Command, terms: Terms, notify: Notify) {
+        let (kind, frame) = command.split();
+        (self.kind, self.frame_bytes, self.terms) = (kind, frame.len(), terms);
+        *self.cancelled.get_mut() = false;
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.frame, state.attempts, state.notify) = (frame, 0, notify);
+    }
+
+    /// Forgets all that it was about.
+    fn clear(&mut self) {
+        self.terms = Terms::default();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.outcome, state.notify) = (None, Notify::Nobody);
+    }
+
     /// Takes the outcome, or leaves `waker` to be woken when it is there.
     ///
     /// The outcome is given once; after that this is pending for ever.
+    #[inline]
     pub fn poll(&self, waker: &Waker) -> Poll<Outcome> {
         let mut state = self.lock();
         if let Some(outcome) = state.outcome.take() {
@@ -156,6 +186,7 @@ impl Call {
     }
 
     /// Takes the outcome if it is there.
+    #[inline]
     pub fn try_take(&self) -> Option<Outcome> {
         self.lock().outcome.take()
     }
@@ -172,6 +203,7 @@ impl Call {
     }
 
     /// What was said about the request.
+    #[inline]
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -190,6 +222,22 @@ impl Call {
     /// How many attempts were made.
     pub(crate) fn attempts(&self) -> u8 {
         self.lock().attempts
+    }
+
+    /// The last attempt may or may not have been carried out, and there will be another one.
+    pub(crate) fn lost(&self, node: SocketAddr, cause: Arc<ConnectionError>) {
+        self.lock().lost = Some(Box::new((node, cause)));
+    }
+
+    /// An error is about the last attempt. If the server can have seen an earlier one, it must not say otherwise.
+    pub(crate) fn with_earlier_attempts(&self, error: RequestError) -> RequestError {
+        let (RequestError::Overloaded { .. } | RequestError::TooLong { .. }) = error else {
+            return match self.lock().lost.take() {
+                Some(lost) if error.fate() == Fate::NeverSent => error.after_loss(lost.0, lost.1),
+                _ => error,
+            };
+        };
+        error
     }
 
     /// Stores a small answer, copied into the memory that the frame had.

@@ -27,6 +27,7 @@ impl Header {
     pub const LEN: usize = 9;
 
     /// Splits nine bytes into fields. It never fails: whether the fields make sense is for the connection to judge.
+    #[inline]
     pub const fn parse(bytes: &[u8; Self::LEN]) -> Self {
         let [version, flags, s0, s1, opcode, l0, l1, l2, l3] = *bytes;
         Self {
@@ -40,6 +41,7 @@ impl Header {
     }
 
     /// Appends the nine bytes.
+    #[inline]
     pub fn put(&self, out: &mut Vec<u8>) {
         let version = self.version & 0x7F | if self.response { 0x80 } else { 0 };
         let [s0, s1] = self.stream.to_be_bytes();
@@ -51,6 +53,7 @@ impl Header {
 /// Appends a header with stream 0 and length 0 and returns where it begins. Append the body, then call [`finish`].
 ///
 /// The opcode says whether it is a request or a response.
+#[inline]
 pub fn begin(out: &mut Vec<u8>, version: Version, flags: Flags, opcode: Opcode) -> usize {
     let start = out.len();
     let (version, response) = (version.byte(), opcode.is_response());
@@ -62,6 +65,7 @@ pub fn begin(out: &mut Vec<u8>, version: Version, flags: Flags, opcode: Opcode) 
 ///
 /// # Errors
 /// [`EncodeError::Limit`] if the body is longer than [`MAX_BODY`], or if no header begins at `start`.
+#[inline]
 pub fn finish(out: &mut [u8], start: usize) -> Result<(), EncodeError> {
     let what = "body of an envelope";
     match out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut::<{ Header::LEN }>()) {
@@ -82,6 +86,7 @@ pub fn set_flags(frame: &mut [u8], flags: Flags) {
 }
 
 /// Writes the stream id into the header that `frame` begins with; does nothing if `frame` is shorter than a header.
+#[inline]
 pub fn set_stream(frame: &mut [u8], stream: i16) {
     if let Some(header) = frame.first_chunk_mut::<{ Header::LEN }>() {
         header[2..4].copy_from_slice(&stream.to_be_bytes());

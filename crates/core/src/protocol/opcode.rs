@@ -45,6 +45,7 @@ impl Opcode {
     ];
 
     /// The opcode with this number, if there is one.
+    #[inline]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             0x00 => Self::Error,
@@ -68,6 +69,7 @@ impl Opcode {
     }
 
     /// Its number.
+    #[inline]
     pub const fn byte(self) -> u8 {
         match self {
             Self::Error => 0x00,
@@ -90,6 +92,7 @@ impl Opcode {
     }
 
     /// Whether servers send it (and clients never do).
+    #[inline]
     pub const fn is_response(self) -> bool {
         match self {
             Self::Error
@@ -159,6 +162,7 @@ impl Flags {
     pub const BETA: Self = Self(0x10);
 
     /// Whether all flags of `other` are set.
+    #[inline]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

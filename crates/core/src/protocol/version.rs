@@ -18,6 +18,7 @@ impl Version {
     pub const ALL: [Self; 3] = [Self::V3, Self::V4, Self::V5];
 
     /// The version with this number (the low 7 bits of a header's first byte), if helenus speaks it.
+    #[inline]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             3 => Some(Self::V3),
@@ -28,6 +29,7 @@ impl Version {
     }
 
     /// Its number.
+    #[inline]
     pub const fn byte(self) -> u8 {
         match self {
             Self::V3 => 3,
@@ -37,6 +39,7 @@ impl Version {
     }
 
     /// Whether envelopes travel in segments once the connection is initialised (v5, section 2).
+    #[inline]
     pub const fn has_segments(self) -> bool {
         matches!(self, Self::V5)
     }

@@ -62,6 +62,7 @@ pub struct ParametersHead {
 
 impl ParametersHead {
     /// Appends placeholders for consistency, flags and the number of values. Append the encoded values next.
+    #[inline]
     pub fn begin(out: &mut Vec<u8>, version: Version) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 8][..2 + flags_len(version) + 2]);
@@ -76,6 +77,7 @@ impl ParametersHead {
     ///
     /// # Panics
     /// If `out` is not the buffer that was begun with.
+    #[inline]
     pub fn finish(
         self,
         out: &mut Vec<u8>,

@@ -104,6 +104,7 @@ impl<'a> Execute<'a> {
 ///
 /// # Errors
 /// [`EncodeError::Missing`] without the second id in v5; [`EncodeError::Limit`] for an id above 65,535 bytes.
+#[inline]
 pub fn put_execute_head(
     out: &mut Vec<u8>,
     version: Version,

@@ -49,6 +49,7 @@ impl<'a> Response<'a> {
 
 /// Whether a response is RESULT Void with nothing before it: the answer to most writes. `false` says only that it has
 /// to be read.
+#[inline]
 pub fn is_void(header: &Header, body: &[u8]) -> bool {
     let prefix = Flags::TRACING | Flags::WARNING | Flags::CUSTOM_PAYLOAD | Flags::COMPRESSION;
     header.opcode == Opcode::Result.byte()
