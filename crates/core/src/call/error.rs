@@ -10,7 +10,7 @@ use crate::machine::ConnectionError;
 /// Whether the server can have seen a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// No byte of it left this process: sending it again is safe.
+    /// No byte of it left this process, or the server said that it did not carry it out: sending it again is safe.
     NeverSent,
     /// It may or may not have been carried out.
     Unknown,
@@ -125,6 +125,20 @@ impl RequestError {
             Self::TimedOut { node: None, .. } => Fate::NeverSent,
             Self::TimedOut { node: Some(_), .. } => Fate::Unknown,
             Self::Closed { fate, .. } | Self::ConnectionLost { fate, .. } => *fate,
+        }
+    }
+}
+
+impl RequestError {
+    /// The same, of a request of which an earlier attempt was lost on its way to or from `node`: it may have been
+    /// carried out.
+    pub(crate) fn after_loss(self, node: SocketAddr, cause: Arc<ConnectionError>) -> Self {
+        let fate = Fate::Unknown;
+        match self {
+            Self::TimedOut { after, .. } => Self::TimedOut { node: Some(node), after },
+            Self::Closed { because, .. } => Self::Closed { because, fate },
+            Self::ConnectionLost { node, cause, .. } => Self::ConnectionLost { node, fate, cause },
+            _ => Self::ConnectionLost { node, fate, cause },
         }
     }
 }

@@ -21,6 +21,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::inbox::Link;
+use crate::machine::ConnectionError;
 use crate::protocol::{Header, Version};
 use crate::statement::PreparedStatement;
 
@@ -141,6 +142,9 @@ struct State {
     /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
     /// attempts.
     lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
+    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
+    /// attempts.
+    lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
     outcome: Option<Outcome>,
     notify: Notify,
 }
@@ -149,7 +153,7 @@ impl Call {
     pub(crate) fn new(command: Command, terms: Terms, notify: Notify) -> Self {
         let (kind, frame) = command.split();
         let frame_bytes = frame.len();
-        let state = Mutex::new(State { frame, attempts: 0, outcome: None, notify });
+        let state = Mutex::new(State { frame, attempts: 0, lost: None, outcome: None, notify });
         Self { link: Link::default(), terms, kind, frame_bytes, cancelled: AtomicBool::new(false), state }
     }
 
@@ -238,6 +242,22 @@ impl Call {
             };
         };
         error
+    }
+
+    /// The last attempt may or may not have been carried out, and there will be another one.
+    pub(crate) fn lost(&self, node: SocketAddr, cause: Arc<ConnectionError>) {
+        self.lock().lost = Some(Box::new((node, cause)));
+    }
+
+    /// An error is about the last attempt. If the server can have seen an earlier one, it must not say otherwise.
+    pub(crate) fn with_earlier_attempts(&self, error: RequestError) -> RequestError {
+        if error.fate() == Fate::Unknown {
+            return error;
+        }
+        match self.lock().lost.take() {
+            Some(lost) => error.after_loss(lost.0, lost.1),
+            None => error,
+        }
     }
 
     /// Stores a small answer, copied into the memory that the frame had.

@@ -50,6 +50,7 @@ impl Desk {
         if matches!(error, RequestError::TimedOut { .. }) {
             self.counters.timeouts.add(1);
         }
+        let error = call.with_earlier_attempts(error);
         self.finish(call, Err(error));
     }
 

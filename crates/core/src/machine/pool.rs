@@ -249,6 +249,9 @@ impl Shard {
         cause: &Arc<ConnectionError>,
     ) {
         if may_send_again(&call, fate, &self.config) {
+            if fate == Fate::Unknown {
+                call.lost(connection.address, cause.clone());
+            }
             return self.send_again(call, deadline);
         }
         let error = match **cause {
