@@ -142,9 +142,6 @@ struct State {
     /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
     /// attempts.
     lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
-    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
-    /// attempts.
-    lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
     outcome: Option<Outcome>,
     notify: Notify,
 }
@@ -163,7 +160,7 @@ impl Call {
         (self.kind, self.frame_bytes, self.terms) = (kind, frame.len(), terms);
         *self.cancelled.get_mut() = false;
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        (state.frame, state.attempts, state.notify) = (frame, 0, notify);
+        (state.frame, state.attempts, state.lost, state.notify) = (frame, 0, None, notify);
     }
 
     /// Forgets all that it was about.
@@ -226,22 +223,6 @@ impl Call {
     /// How many attempts were made.
     pub(crate) fn attempts(&self) -> u8 {
         self.lock().attempts
-    }
-
-    /// The last attempt may or may not have been carried out, and there will be another one.
-    pub(crate) fn lost(&self, node: SocketAddr, cause: Arc<ConnectionError>) {
-        self.lock().lost = Some(Box::new((node, cause)));
-    }
-
-    /// An error is about the last attempt. If the server can have seen an earlier one, it must not say otherwise.
-    pub(crate) fn with_earlier_attempts(&self, error: RequestError) -> RequestError {
-        let (RequestError::Overloaded { .. } | RequestError::TooLong { .. }) = error else {
-            return match self.lock().lost.take() {
-                Some(lost) if error.fate() == Fate::NeverSent => error.after_loss(lost.0, lost.1),
-                _ => error,
-            };
-        };
-        error
     }
 
     /// The last attempt may or may not have been carried out, and there will be another one.
