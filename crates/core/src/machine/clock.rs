@@ -51,7 +51,7 @@ impl Shard {
             Phase::Ready { .. } => {
                 self.expire_preparing(now, &mut connection);
                 if let Err(error) = self.expire_streams(now, &mut connection) {
-                    return self.close_connection(now, connection, error, 0);
+                    return self.close_connection(now, connection, error);
                 }
                 self.heartbeat(now, &mut connection);
             }

@@ -192,7 +192,7 @@ impl Shard {
         let connections: Vec<_> = self.slots.iter_mut().filter_map(|slot| slot.connection.take()).collect();
         for mut connection in connections {
             for taken in connection.streams.drain() {
-                let unsent = connection.outgoing.is_unsent(taken.position, 0);
+                let unsent = connection.outgoing.is_unsent(taken.position, None);
                 let fate = if unsent { Fate::NeverSent } else { Fate::Unknown };
                 self.desk.fail(taken.call, RequestError::Closed { because, fate });
             }

@@ -208,7 +208,7 @@ impl Shard {
         self.receive = receive;
         match outcome {
             Ok(()) => self.check_in(connection),
-            Err(error) => self.close_connection(now, connection, error, 0),
+            Err(error) => self.close_connection(now, connection, error),
         }
     }
 
@@ -219,7 +219,7 @@ impl Shard {
             CloseCause::Eof => ConnectionError::ClosedByPeer(connection.handshake_step()),
             CloseCause::Io(error) => ConnectionError::Io(error),
         };
-        self.discard(now, connection, error, accepted_bytes);
+        self.discard(now, connection, error, Some(accepted_bytes));
     }
 
     fn next_job(&mut self) -> JobId {
@@ -281,7 +281,7 @@ impl Machine for Shard {
         match read(&mut self.receive[tail..tail + ROOM_BYTES]) {
             Ok(0) => {
                 let error = ConnectionError::ClosedByPeer(connection.handshake_step());
-                self.close_connection(now, connection, error, 0);
+                self.close_connection(now, connection, error);
                 Filled::Drained
             }
             Ok(n) => {
@@ -295,7 +295,7 @@ impl Machine for Shard {
                 if error.kind() == io::ErrorKind::Interrupted { Filled::More } else { Filled::Drained }
             }
             Err(error) => {
-                self.close_connection(now, connection, ConnectionError::Io(error), 0);
+                self.close_connection(now, connection, ConnectionError::Io(error));
                 Filled::Drained
             }
         }
@@ -340,7 +340,7 @@ impl Machine for Shard {
                 flushed
             }
             Err(error) => {
-                self.close_connection(now, connection, ConnectionError::Io(error), 0);
+                self.close_connection(now, connection, ConnectionError::Io(error));
                 Flushed::Done
             }
         }

@@ -58,7 +58,7 @@ impl Outgoing {
         if self.tail.capacity() == 0 {
             self.tail = spares.take();
         }
-        let position = self.base + self.tail.len() as u64;
+        let position = self.base + (self.lent.unwrap_or(0) + self.tail.len()) as u64;
         if !self.segmented {
             self.append(frame, stream);
         } else if frame.len() <= segment::MAX_PAYLOAD {
@@ -114,9 +114,11 @@ impl Outgoing {
         self.tail.len() - self.written < BACKLOG_BYTES_MAX
     }
 
-    /// Whether the kernel accepted nothing of what begins at `position`.
-    pub(crate) fn is_unsent(&self, position: u64, accepted_bytes: usize) -> bool {
-        position >= self.base + self.written as u64 + accepted_bytes as u64
+    /// Whether the kernel accepted nothing of what begins at `position`. `accepted_bytes` is what it took of a block that
+    /// has not come back; if that is not known, it may have been all.
+    pub(crate) fn is_unsent(&self, position: u64, accepted_bytes: Option<usize>) -> bool {
+        let lent = self.lent.unwrap_or(0);
+        position >= self.base + (self.written + accepted_bytes.unwrap_or(lent).min(lent)) as u64
     }
 
     /// Writes until all is written or the socket is full. Counts the bytes and calls in `moved`.
@@ -221,12 +223,28 @@ mod tests {
             if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
         };
         assert_eq!(out.flush(&mut write, &mut spares, &mut moved).unwrap(), Flushed::Blocked);
-        assert!(!out.is_unsent(first, 0) && out.is_unsent(second, 0));
+        assert!(!out.is_unsent(first, None) && out.is_unsent(second, None));
         let third = out.push(&frame(11), 3, &mut spares);
         assert_eq!(third, 40, "positions go on after what was written is forgotten");
         out.flush(&mut |bytes| Ok(bytes.len()), &mut spares, &mut moved).unwrap();
-        assert!(!out.is_unsent(third, 0) && out.tail.is_empty());
+        assert!(!out.is_unsent(third, None) && out.tail.is_empty());
         assert_eq!(moved.bytes, 60);
+    }
+
+    #[test]
+    fn a_lent_block_counts_as_sent_unless_the_loop_says_how_much_was() {
+        let (mut out, mut spares, mut moved) = (Outgoing::default(), Spares::default(), Moved::default());
+        let first = out.push(&frame(11), 1, &mut spares);
+        let second = out.push(&frame(11), 2, &mut spares);
+        let block = out.take_block().unwrap();
+        let third = out.push(&frame(11), 3, &mut spares);
+        let unsent = |out: &Outgoing, accepted| [first, second, third].map(|at| out.is_unsent(at, accepted));
+        assert_eq!(unsent(&out, None), [false, false, true]);
+        assert_eq!(unsent(&out, Some(0)), [true, true, true]);
+        assert_eq!(unsent(&out, Some(1)), [false, true, true]);
+        assert_eq!(unsent(&out, Some(40)), [false, false, true]);
+        assert!(out.sent(block, &mut spares, &mut moved));
+        assert_eq!(unsent(&out, Some(0)), [false, false, true]);
     }
 
     #[test]

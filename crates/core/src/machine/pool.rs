@@ -87,7 +87,7 @@ impl Shard {
                 self.send_step(now, &mut connection, handshake, &frame);
                 self.check_in(connection);
             }
-            Err(error) => self.close_connection(now, connection, error, 0),
+            Err(error) => self.close_connection(now, connection, error),
         }
     }
 
@@ -166,16 +166,16 @@ impl Shard {
         Ok(())
     }
 
-    /// Ends a connection that the reactor still has.
+    /// Ends a connection that the reactor still has. How much the kernel took of a block that a completion loop has,
+    /// nobody will say.
     pub(super) fn close_connection(
         &mut self,
         now: Time,
         connection: Box<Connection>,
         error: ConnectionError,
-        accepted_bytes: usize,
     ) {
         self.actions.push_back(Action::Close(connection.id));
-        self.discard(now, connection, error, accepted_bytes);
+        self.discard(now, connection, error, None);
     }
 
     /// Forgets a connection. Its requests are sent elsewhere where that is safe, or fail.
@@ -184,7 +184,7 @@ impl Shard {
         now: Time,
         mut connection: Box<Connection>,
         error: ConnectionError,
-        accepted_bytes: usize,
+        accepted_bytes: Option<usize>,
     ) {
         let slot = &mut self.slots[connection.id.index()];
         slot.generation = slot.generation.wrapping_add(1);
@@ -222,7 +222,7 @@ impl Shard {
         &mut self,
         connection: &mut Connection,
         cause: &Arc<ConnectionError>,
-        accepted_bytes: usize,
+        accepted_bytes: Option<usize>,
     ) {
         self.desk.counters.on_wire.sub(connection.streams.user() as u64);
         self.desk.counters.orphans.sub(connection.streams.orphans() as u64);
@@ -271,7 +271,7 @@ impl Shard {
             self.slots.iter().flat_map(|slot| &slot.connection).map(|connection| connection.id).collect();
         for id in ids {
             if let Some(connection) = self.check_out(id) {
-                self.close_connection(now, connection, ConnectionError::Closing, 0);
+                self.close_connection(now, connection, ConnectionError::Closing);
             }
         }
         self.end_all(ClosedBecause::SessionClosed);
@@ -282,7 +282,7 @@ impl Shard {
     pub(super) fn handshake_timed_out(&mut self, now: Time, connection: Box<Connection>) {
         let step = connection.handshake_step().unwrap_or(Step::Tcp);
         let error = ConnectionError::HandshakeTimeout(step, self.config.handshake_timeout);
-        self.close_connection(now, connection, error, 0);
+        self.close_connection(now, connection, error);
     }
 }
 
