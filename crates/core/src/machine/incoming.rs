@@ -81,6 +81,12 @@ impl Incoming {
         self.segmented = true;
     }
 
+    /// Whether `bytes`, with what was kept before them, can go on as CQL does: where an envelope begins, it must look like
+    /// a response of some version. Segments have checksums to tell.
+    pub(crate) fn may_go_on_with(&self, bytes: &[u8]) -> bool {
+        self.segmented || !self.envelopes.is_empty() || looks_like_cql(bytes)
+    }
+
     /// The next whole envelope in `input`, which is advanced. `None`: the rest is kept for later; go on with more input.
     ///
     /// `payload` is where the rest of a segment's payload is kept between calls for the same `input`.
@@ -228,7 +234,7 @@ fn checked(header: Header, bytes_max: u32) -> Result<Header, ConnectionError> {
 }
 
 /// Whether `bytes` can be the beginning of a CQL response of any version that this driver knows or may be told of.
-pub(crate) fn looks_like_cql(bytes: &[u8]) -> bool {
+fn looks_like_cql(bytes: &[u8]) -> bool {
     bytes.first().is_none_or(|first| matches!(first & 0x7F, 1..=6) && first & 0x80 != 0)
 }
 

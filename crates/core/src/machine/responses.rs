@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Phase, Preparing};
 use super::handshake::{Next, frame};
-use super::incoming::{Body, Payload, is_response_of, looks_like_cql};
+use super::incoming::{Body, Payload, is_response_of};
 use super::streams::{NEVER, Occupant};
 use super::{ConnectionError, Shard};
 use crate::Time;
@@ -25,7 +25,7 @@ impl Shard {
         bytes: &[u8],
     ) -> Result<(), ConnectionError> {
         connection.last_received = now;
-        if !connection.is_ready() && !looks_like_cql(bytes) {
+        if !connection.is_ready() && !connection.incoming.may_go_on_with(bytes) {
             return Err(ConnectionError::NotCql { first: bytes[..bytes.len().min(8)].to_vec() });
         }
         let mut rest = bytes;
