@@ -18,7 +18,7 @@
 //! - CREATE and DROP of keyspaces and tables (composite partition and clustering keys, ascending and descending),
 //!   TRUNCATE, USE, INSERT, batches of inserts, SELECT by the whole partition key (and the first clustering columns), by
 //!   `IN` on a partition key of one column, by ranges of `token(..)`, or of all; columns, `*`, `count(*)`,
-//!   `token(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
+//!   `token(..)`, `toJson(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
 //! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them to connect.
 //!
 //! # What it hasn't

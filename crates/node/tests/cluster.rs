@@ -149,3 +149,16 @@ fn null_mode_answers_without_storing() {
         assert!(matches!(client.execute(&unknown, &row).error().kind, ErrorKind::Unprepared { .. }));
     }
 }
+
+#[test]
+fn replication_can_be_read_as_json() {
+    let node = Node::start().unwrap();
+    let mut client = Client::connect(node.addresses()[0], Version::V4);
+    client.run(KEYSPACE);
+    let rows = client.run(
+        "SELECT keyspace_name, toJson(replication) AS replication FROM system_schema.keyspaces \
+         WHERE keyspace_name = 'ks'",
+    );
+    let json = br#"{"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}"#;
+    assert_eq!(rows.rows(), vec![vec![Some(b"ks".to_vec()), Some(json.to_vec())]]);
+}

@@ -72,6 +72,8 @@ pub(crate) enum Selector {
     Count,
     /// `token(partition key)`.
     Token(Vec<String>),
+    /// `toJson(column)`
+    Json(String),
 }
 
 /// One condition of a WHERE clause.

@@ -363,8 +363,14 @@ impl Parser<'_> {
             self.advance();
             return self.names_until_parenthesis().map(Selector::Token);
         }
+        if call && (self.word("tojson") || self.word("to_json")) {
+            self.advance();
+            let column = self.name("a column")?;
+            self.expect_symbol(")")?;
+            return Ok(Selector::Json(column));
+        }
         if call {
-            return Err(self.error("functions but count and token are not among what this node has"));
+            return Err(self.error("functions but count, token and toJson are not among what this node has"));
         }
         self.name("a column").map(Selector::Column)
     }
@@ -694,5 +700,104 @@ impl<'a> Parser<'a> {
     fn error(&self, message: impl Into<String>) -> SyntaxError {
         let last = self.tokens.len() - 1;
         SyntaxError::at(self.text, self.tokens[self.at.min(last)].offset, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_in_all_their_forms() {
+        for text in [
+            "SELECT count(*), token(a, b) AS t, toJson(m), \"Q\" FROM ks.t WHERE a = ? AND b IN (1, :x) LIMIT 5 ALLOW FILTERING;",
+            "SELECT json FROM t WHERE k IN ?",
+            "INSERT INTO t (a, b) VALUES (-1.5e3, {'x': [1, 2], 'y': []})",
+            "CREATE TABLE IF NOT EXISTS ks.t (a int, b int, PRIMARY KEY ((a), b)) WITH CLUSTERING ORDER BY (b DESC) \
+             AND compaction = {'class': 'LeveledCompactionStrategy'} AND gc_grace_seconds = 1",
+            "DROP TABLE IF EXISTS t",
+            "BEGIN BATCH INSERT INTO t (a) VALUES (?) INSERT INTO t (a) VALUES (?); APPLY BATCH",
+            "TRUNCATE TABLE t",
+            "USE \"Ks\"",
+        ] {
+            assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+        }
+    }
+
+    #[test]
+    fn an_error_says_where() {
+        let error = parse("SELECT *\nFROM t WHERE k ! 1").unwrap_err();
+        assert_eq!(error.to_string(), "line 2:15 no viable alternative at character '!'");
+        let error = parse("SELECT * FROM t WHERE k LIKE 'x'").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1:24 expected a comparison that this node has (= < <= > >=), found 'like'"
+        );
+    }
+
+    /// Statements made of the language's own pieces in any order: none may panic, and errors point into the text.
+    #[test]
+    fn no_order_of_tokens_panics() {
+        const PIECES: [&str; 44] = [
+            "select",
+            "insert",
+            "into",
+            "from",
+            "where",
+            "and",
+            "values",
+            "create",
+            "table",
+            "keyspace",
+            "primary",
+            "key",
+            "with",
+            "clustering",
+            "order",
+            "by",
+            "limit",
+            "token",
+            "in",
+            "t",
+            "k",
+            "(",
+            ")",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ".",
+            "*",
+            "=",
+            "<=",
+            "?",
+            ":",
+            "-",
+            "1",
+            "1.5",
+            "0xab",
+            "'x'",
+            "\"q\"",
+            "null",
+            "begin batch",
+            "frozen<",
+            ">",
+        ];
+        let mut seed = 7u64;
+        for _ in 0..50_000 {
+            let mut text = String::from(
+                ["select * from t where ", "insert into t (k) values (", "create table t (k ", ""]
+                    [(seed >> 33) as usize % 4],
+            );
+            for _ in 0..8 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(PIECES[(seed >> 33) as usize % PIECES.len()]);
+                text.push(' ');
+            }
+            if let Err(error) = parse(&text) {
+                assert!(error.to_string().starts_with("line 1:"), "{text}: {error}");
+            }
+        }
     }
 }

@@ -277,6 +277,16 @@ fn outputs(
                 let at = schema.column(name).map_err(invalid)?;
                 (Output::Column(at), name.clone(), &schema.columns[at].column_type)
             }
+            Selector::Json(name) => {
+                let at = schema.column(name).map_err(invalid)?;
+                let column_type = &schema.columns[at].column_type;
+                if !types::has_json(column_type) {
+                    return Err(invalid(format!(
+                        "toJson of type {column_type} is not among what this node has"
+                    )));
+                }
+                (Output::Json(at), format!("system.tojson({name})"), &ColumnType::Text)
+            }
             Selector::Count => (Output::Count, "count".to_owned(), &ColumnType::BigInt),
             Selector::Token(names) => {
                 check_token_columns(schema, names)?;

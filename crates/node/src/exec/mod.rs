@@ -85,6 +85,8 @@ pub(crate) struct SelectPlan {
 pub(crate) enum Output {
     Column(usize),
     Token,
+    /// A column as JSON.
+    Json(usize),
     Count,
 }
 

@@ -11,7 +11,7 @@ use crate::refusal::{Refusal, invalid};
 use crate::store::row::{Cells, Components, partition_key};
 use crate::store::schema::{Kind, Schema};
 use crate::store::table::{Found, PartitionKey, Range, Table};
-use crate::types::push_ordered;
+use crate::types::{push_json, push_ordered};
 
 /// A page ends here even if it has fewer rows than asked for, which the protocol allows.
 const PAGE_LIMIT_BYTES: usize = 8 << 20;
@@ -224,6 +224,11 @@ impl<'a> RowWriter<'a, '_> {
             let value = match output {
                 Output::Column(at) => values.get(*at).map(Cow::Borrowed),
                 Output::Token => Some(Cow::Owned(found.partition.token.to_be_bytes().to_vec())),
+                Output::Json(at) => {
+                    let mut json = String::new();
+                    push_json(&schema.columns[*at].column_type, values.get(*at), &mut json);
+                    Some(Cow::Owned(json.into_bytes()))
+                }
                 Output::Count => None,
             };
             // Cells come from frames, which are shorter than what can't be encoded.

@@ -23,7 +23,7 @@ pub(super) struct SystemRow(Vec<(&'static str, Literal)>);
 pub(super) fn rows(system: &System, schema: &Schema, store: &Store, node: usize) -> Vec<SystemRow> {
     match (schema.keyspace.as_str(), schema.table.as_str()) {
         ("system", "local") => local(&system.cluster, store, node).into_iter().collect(),
-        ("system", "peers") => others(&system.cluster, node).map(|member| peer(member, store)).collect(),
+        ("system", "peers") => others(&system.cluster, node).map(|member| peer_v1(member, store)).collect(),
         ("system", "peers_v2") => {
             others(&system.cluster, node).map(|member| peer_v2(member, store)).collect()
         }
@@ -96,6 +96,7 @@ fn others(cluster: &Cluster, node: usize) -> impl Iterator<Item = &Member> {
     cluster.members.iter().enumerate().filter(move |(at, _)| *at != node).map(|(_, member)| member)
 }
 
+/// What both tables of peers have.
 fn peer(member: &Member, store: &Store) -> SystemRow {
     SystemRow(vec![
         ("peer", address(member)),
@@ -103,10 +104,15 @@ fn peer(member: &Member, store: &Store) -> SystemRow {
         ("host_id", Literal::Uuid(member.host_id)),
         ("rack", text(&member.rack)),
         ("release_version", text(RELEASE_VERSION)),
-        ("rpc_address", address(member)),
         ("schema_version", Literal::Uuid(store.schema_version())),
         ("tokens", tokens(member)),
     ])
+}
+
+fn peer_v1(member: &Member, store: &Store) -> SystemRow {
+    let mut row = peer(member, store);
+    row.0.push(("rpc_address", address(member)));
+    row
 }
 
 fn peer_v2(member: &Member, store: &Store) -> SystemRow {
@@ -215,4 +221,35 @@ fn tokens(member: &Member) -> Literal {
 fn address(member: &Member) -> Literal {
     let address: IpAddr = member.address.ip();
     text(&address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cql::{Statement, parse};
+
+    #[test]
+    fn each_value_fits_its_column() {
+        let addresses = [1, 2, 3].map(|n| ([127, 0, 0, n], 9042).into());
+        let system = System::new(Cluster::new(&addresses));
+        let mut store = Store::new(1 << 20);
+        let parsed = parse("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy'}").unwrap();
+        let Statement::CreateKeyspace(create) = parsed else { panic!("{parsed:?}") };
+        store.create_keyspace(&create).unwrap();
+        let mut count = 0;
+        for schema in &system.schemas {
+            for row in rows(&system, schema, &store, 1) {
+                count += 1;
+                for (name, literal) in &row.0 {
+                    let column = &schema.columns[schema.column(name).unwrap()];
+                    encode(&column.column_type, literal).unwrap();
+                }
+                let named = |column: &&crate::store::schema::Column| {
+                    row.0.iter().any(|(name, _)| *name == column.name)
+                };
+                assert_eq!(schema.columns[..schema.key_len()].iter().filter(named).count(), schema.key_len());
+            }
+        }
+        assert!(count > 100, "{count}");
+    }
 }

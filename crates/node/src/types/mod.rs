@@ -1,10 +1,12 @@
 //! Types and their values: names, literals to bytes, checks, and the byte order of keys.
 
+mod json;
 mod literal;
 mod order;
 mod text;
 mod validate;
 
+pub(crate) use json::{has_json, push_json};
 pub(crate) use literal::encode;
 pub(crate) use order::push_ordered;
 pub(crate) use text::{bytes_from_hexadecimal, uuid_from_text};
