@@ -173,6 +173,8 @@ impl Shard {
         for call in calls {
             self.desk.finish(call, Ok(Reply::Closed));
         }
+        // Nothing follows the wish to exit.
+        self.dirty.clear();
         self.actions.push_back(crate::reactor::Action::Exit);
     }
 
@@ -181,6 +183,7 @@ impl Shard {
         let mut left = Vec::new();
         self.inbox.close(&mut left);
         left.extend(self.taken.drain(..));
+        self.desk.counters.waiting.sub(self.waiting.len() as u64);
         left.extend(self.waiting.drain(..).map(|(call, _)| call));
         left.append(&mut self.connects);
         for call in left {
