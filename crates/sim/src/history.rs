@@ -35,7 +35,7 @@ struct Record {
     /// The user was told that no server can have seen it.
     never_sent: bool,
     done: bool,
-    /// How often its whole frame reached a node.
+    /// How often its whole frame reached a node, which didn't say UNPREPARED.
     seen: u32,
     /// How often a node carried it out.
     executed: u32,
@@ -239,6 +239,13 @@ impl History {
         };
         record.seen += 1;
         self.tally.resends += u64::from(record.seen > 1);
+    }
+
+    /// A node says that it didn't carry a request out, as it doesn't know the statement: as good as not seen.
+    pub(crate) fn unprepared(&mut self, number: u64) {
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.seen -= 1;
+        }
     }
 
     /// A node carries a request out.

@@ -251,6 +251,7 @@ impl Node {
         let number = wire::number_in(request).unwrap_or(u64::MAX);
         if let Request::Execute(execute) = request {
             if !self.prepared.contains(execute.id) {
+                history.unprepared(number);
                 return wire::error(ErrorKind::Unprepared { id: execute.id.into() }, number, version);
             }
         }

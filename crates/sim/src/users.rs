@@ -40,9 +40,12 @@ pub(crate) struct Users {
     /// Requests still to be made.
     left: u64,
     pub(crate) wishes: Vec<(Duration, Wish)>,
+    /// For the trace.
+    pub(crate) told: Vec<(u64, String)>,
     woken: Arc<Mutex<Vec<u64>>>,
     window: Arc<Window>,
-    pub(crate) contact_points: usize,
+    contact_points: usize,
+    traced: bool,
     /// After this, connecting must succeed.
     pub(crate) calm: bool,
     pub(crate) closing: bool,
@@ -62,7 +65,13 @@ impl Wake for Task {
 const WINDOW: u64 = u64::MAX;
 
 impl Users {
-    pub(crate) fn new(inbox: Arc<Inbox>, load: Load, contact_points: usize, rng: Rng) -> Arc<Mutex<Self>> {
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        load: Load,
+        contact_points: usize,
+        traced: bool,
+        rng: Rng,
+    ) -> Arc<Mutex<Self>> {
         Arc::new_cyclic(|me| {
             Mutex::new(Self {
                 me: me.clone(),
@@ -76,9 +85,11 @@ impl Users {
                 statements: Vec::new(),
                 calls: BTreeMap::new(),
                 wishes: Vec::new(),
+                told: Vec::new(),
                 woken: Arc::default(),
                 window: Window::new(),
                 contact_points,
+                traced,
                 calm: false,
                 closing: false,
                 closed: None,
@@ -128,6 +139,9 @@ impl Users {
         match submitted {
             Ok(Ok(call)) => {
                 self.calls.insert(number, call);
+                if self.traced {
+                    self.told.push((number, format!("submitted: {asked:?}, {padding} bytes more")));
+                }
                 self.wishes.extend(cancel.map(|us| (Duration::from_micros(us), Wish::Cancel(number))));
             }
             Ok(Err(rejected)) => {
@@ -168,6 +182,9 @@ impl Users {
 
     /// A user is told what came of a request.
     fn ended(&mut self, number: u64, outcome: &Outcome) {
+        if self.traced {
+            self.told.push((number, format!("{outcome:?}")));
+        }
         self.history.ended(self.now, number, outcome);
         self.calls.remove(&number);
         match outcome {

@@ -77,7 +77,7 @@ impl World {
         let woken = Arc::new(Flag::default());
         machine.set_waker(&Waker::from(woken.clone()));
         let nodes = plan.nodes.iter().map(|node| Node::new(node.clone(), plan.manners.clone())).collect();
-        let users = Users::new(inbox, plan.load.clone(), plan.nodes.len(), rng.fork());
+        let users = Users::new(inbox, plan.load.clone(), plan.nodes.len(), traced, rng.fork());
         let mut world = Self {
             machine: Some(machine),
             settled: Settled::new(),
@@ -213,7 +213,7 @@ impl World {
             self.net.trace.note(now, "tick", &[]);
             machine.handle(now, Event::Tick);
         }
-        let mut delivered = self.deliver(&mut *machine);
+        let delivered = self.deliver(&mut *machine);
         let budget = self.net.rng.pick(&[1, 10, 4_096]);
         let full = machine.take_inbox(now, budget) == budget;
         let mut sends = Vec::new();
@@ -225,9 +225,10 @@ impl World {
             // A user's thread submits while the machine is awake.
             lock(&self.users).submit();
         }
-        delivered |= self.take_wishes();
+        self.take_wishes();
         if exit {
-            return drop(machine);
+            drop(machine);
+            return lock(&self.users).run_tasks();
         }
         if !full && !delivered && !self.has_work() {
             self.asleep = machine.arm();
@@ -355,12 +356,17 @@ impl World {
         any
     }
 
-    fn take_wishes(&mut self) -> bool {
-        let wishes = std::mem::take(&mut lock(&self.users).wishes);
+    fn take_wishes(&mut self) {
+        let (wishes, told) = {
+            let mut users = lock(&self.users);
+            (std::mem::take(&mut users.wishes), std::mem::take(&mut users.told))
+        };
         for (delay, wish) in wishes {
             self.net.after(delay, Happening::User(wish));
         }
-        false
+        for (number, text) in told {
+            self.net.trace.say(self.net.now, || format!("request {number}: {text}"));
+        }
     }
 
     /// Step 6, all but sending. Says whether the machine wants to exit.
@@ -455,6 +461,7 @@ impl World {
             Happening::Drop => {
                 lock(&self.users).closing = true;
                 self.machine = None;
+                lock(&self.users).run_tasks();
             }
         }
     }
@@ -583,7 +590,6 @@ impl World {
             }
         }
         let mut users = lock(&self.users);
-        users.run_tasks();
         if let Some(close_at) = self.close_at {
             let late = users.closed.is_none_or(|closed| {
                 closed.since(close_at) > self.plan.drain + Duration::from_millis(10)
