@@ -33,6 +33,8 @@ pub(super) struct Connection {
     sent: usize,
     /// No more is read; what is pending is still sent.
     closing: bool,
+    /// Whether the loop has noted that another turn is due.
+    pub(super) queued: bool,
 }
 
 /// What is to become of a connection after a turn.
@@ -68,6 +70,7 @@ impl Connection {
             pending: Vec::new(),
             sent: 0,
             closing: false,
+            queued: false,
         }
     }
 
@@ -126,6 +129,9 @@ impl Connection {
                 self.go_on(output, dispatch);
             }
         }
+        if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
+            self.input = Vec::new();
+        }
         self.send(output, if count == room { Next::Again } else { Next::Wait })
     }
 
@@ -134,9 +140,6 @@ impl Connection {
         let mut input = std::mem::take(&mut self.input);
         let used = self.run(&input, output, dispatch);
         input.drain(..used);
-        if input.is_empty() && input.capacity() > KEPT_BYTES {
-            input = Vec::new();
-        }
         self.input = input;
     }
 

@@ -133,7 +133,11 @@ impl Server {
                 Err(_) => return,
             }
             for slot in std::mem::take(&mut self.again) {
-                self.turn(slot);
+                // The slot may be another connection's by now, to which a turn too many does no harm.
+                if let Some(connection) = &mut self.connections[slot] {
+                    connection.queued = false;
+                    self.turn(slot);
+                }
             }
             for node in std::mem::take(&mut self.stalled) {
                 self.accept(node);
@@ -196,8 +200,11 @@ impl Server {
         let next = if after > 0 && self.buffered_bytes > BUFFERED_LIMIT_BYTES { Next::Close } else { next };
         match next {
             Next::Wait => {}
-            Next::Again if self.again.contains(&slot) => {}
-            Next::Again => self.again.push(slot),
+            Next::Again if connection.queued => {}
+            Next::Again => {
+                connection.queued = true;
+                self.again.push(slot);
+            }
             Next::Close => {
                 // The kernel forgets a closed socket by itself; a failure changes nothing.
                 let _ = self.poll.registry().deregister(connection.socket());
