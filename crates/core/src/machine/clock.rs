@@ -78,7 +78,9 @@ impl Shard {
         }
         self.want_tick(connection.streams.due());
         match connection.streams.orphans() {
-            n if n > self.config.orphans_max => Err(ConnectionError::TooManyOrphans(n)),
+            n if n > self.config.orphans_max || connection.streams.is_full_of_orphans() => {
+                Err(ConnectionError::TooManyOrphans(n))
+            }
             _ => Ok(()),
         }
     }

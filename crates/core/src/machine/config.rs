@@ -38,7 +38,7 @@ pub struct Config {
     pub reconnect_max: Duration,
     /// Requests on one connection whose answers are awaited, at most [`STREAMS_MAX`].
     pub streams_max: usize,
-    /// Stream ids without anyone who waits; beyond, the connection is replaced.
+    /// Stream ids without anyone who waits; beyond, or if no others are left, the connection is replaced.
     pub orphans_max: usize,
     /// The longest frame body that is accepted.
     pub frame_bytes_max: u32,

@@ -78,6 +78,11 @@ impl Streams {
         self.orphans
     }
 
+    /// Whether no id is left because none of the answers that are awaited is wanted: nothing can be asked any more.
+    pub(crate) fn is_full_of_orphans(&self) -> bool {
+        self.orphans >= self.user_max
+    }
+
     /// The id that the next [`Streams::occupy`] will give.
     pub(crate) fn peek(&self) -> i16 {
         // There are at most 32,768 slots, so an index is an i16.
@@ -183,6 +188,19 @@ mod tests {
         assert!(matches!(streams.release(0).0, Occupant::Orphan));
         assert!(streams.has_room());
         assert_eq!(streams.peek(), 0);
+    }
+
+    #[test]
+    fn a_table_full_of_orphans_is_of_no_use() {
+        let mut streams = Streams::new(2);
+        streams.occupy(call(), Time::from_nanos(1), 0);
+        streams.occupy(call(), Time::from_nanos(2), 0);
+        streams.expire(Time::from_nanos(1), drop);
+        assert!(!streams.is_full_of_orphans());
+        streams.expire(Time::from_nanos(2), drop);
+        assert!(streams.is_full_of_orphans());
+        streams.release(1);
+        assert!(!streams.is_full_of_orphans());
     }
 
     #[test]
