@@ -131,16 +131,11 @@ impl History {
         self.open -= 1;
     }
 
-    /// A user loses interest. Says whether it was still pending.
-    pub(crate) fn cancelled(&mut self, number: u64) -> bool {
-        let record = &mut self.records[number as usize];
-        if record.ended || record.rejected || record.cancelled {
-            return false;
-        }
-        record.cancelled = true;
+    /// A user loses interest.
+    pub(crate) fn cancelled(&mut self, number: u64) {
+        self.records[number as usize].cancelled = true;
         self.tally.cancelled += 1;
         self.open -= 1;
-        true
     }
 
     /// A user is told.

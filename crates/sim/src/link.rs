@@ -152,6 +152,17 @@ impl Link {
                 || (self.blocked && self.to_node.room(1, network) > 0))
     }
 
+    /// Whether it is ready for requests, has none, and nothing is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Open
+            && self.server.as_ref().is_some_and(Server::is_idle)
+            && self.to_node.queue.is_empty()
+            && self.to_client.queue.is_empty()
+            && self.received.is_empty()
+            && self.block.is_none()
+            && !(self.ended || self.broken || self.blocked)
+    }
+
     /// `read(2)`.
     pub(crate) fn read(&mut self, room: &mut [u8], network: &Network, rng: &mut Rng) -> io::Result<usize> {
         if self.broken {

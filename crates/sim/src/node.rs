@@ -320,6 +320,11 @@ impl Node {
 }
 
 impl Server {
+    /// Whether it takes requests and has none.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ready && self.outstanding.is_empty() && self.held.is_empty() && self.input.is_empty()
+    }
+
     /// Writes an answer: the bytes to send now, if it isn't held back.
     pub(crate) fn answer(&mut self, stream: i16, mut frame: Vec<u8>, bare: bool, held: bool) -> Vec<u8> {
         self.outstanding.remove(&stream);

@@ -234,11 +234,11 @@ impl Users {
 
     /// A user loses interest.
     pub(crate) fn cancel(&mut self, number: u64) {
-        if self.history.cancelled(number) {
-            if let Some(call) = self.calls.remove(&number) {
-                call.cancel();
-            }
-        }
+        // Once there is an outcome, its delivery may be under way already.
+        let Some(call) = self.calls.get(&number).filter(|call| !call.is_done()) else { return };
+        call.cancel();
+        self.calls.remove(&number);
+        self.history.cancelled(number);
     }
 
     pub(crate) fn connect(&mut self) {

@@ -16,7 +16,7 @@ use helenus_core::reactor::{
 use helenus_core::{Inbox, Time};
 
 use crate::Planted;
-use crate::link::Phase;
+use crate::link::{Link, Phase};
 use crate::net::{Happening, Net};
 use crate::node::{Deed, Node, Server};
 use crate::plan::{Manners, Plan};
@@ -221,6 +221,7 @@ impl World {
         for conn in sends {
             self.send(&mut *machine, conn);
         }
+        self.flush_blocked(&mut *machine);
         if self.net.rng.chance(30) {
             // A user's thread submits while the machine is awake.
             lock(&self.users).submit();
@@ -249,6 +250,10 @@ impl World {
         if in_flight < open || in_flight > open + cancelled || in_flight > max {
             self.violation(format!("{in_flight} requests in flight, but {open} are open ({max} may be)"));
         }
+        let waiting = self.counters.snapshot().waiting;
+        if waiting > 0 && self.net.links.iter().any(Link::is_idle) {
+            self.violation(format!("{waiting} requests wait although a connection is idle"));
+        }
     }
 
     /// Step 3: what happened to sockets and jobs.
@@ -269,7 +274,14 @@ impl World {
             } else if which.broken || which.ended || which.more || !which.received.is_empty() {
                 self.fill(machine, link);
             }
-            if self.net.links[link].blocked && self.net.links[link].phase == Phase::Open {
+        }
+    }
+
+    /// Sockets that were full and can be written again.
+    fn flush_blocked(&mut self, machine: &mut dyn Machine) {
+        for link in 0..self.net.links.len() {
+            let which = &self.net.links[link];
+            if which.blocked && which.phase == Phase::Open && which.to_node.room(1, &self.net.network) > 0 {
                 self.flush(machine, link);
             }
         }
