@@ -85,20 +85,29 @@ impl Shard {
         }
     }
 
+    /// Fails those who wait too long for a statement to be prepared again. Once nobody waits, that PREPARE is given up:
+    /// the next one who wants the statement tries anew.
     fn expire_preparing(&mut self, now: Time, connection: &mut Connection) {
-        let address = connection.address;
-        for preparing in &mut connection.preparing {
-            let (late, waiting) =
-                std::mem::take(&mut preparing.waiting).into_iter().partition(|(_, due)| *due <= now);
-            preparing.waiting = waiting;
-            for (call, _) in Vec::from_iter::<Vec<_>>(late) {
-                let after = call.terms.timeout.unwrap_or_default();
-                self.desk.fail(call, RequestError::TimedOut { node: Some(address), after });
+        let Connection { address, preparing, streams, .. } = connection;
+        preparing.retain_mut(|preparing| {
+            preparing.waiting.retain(|(call, due)| {
+                let waits = *due > now && !call.is_cancelled();
+                if waits {
+                    self.due = self.due.min(*due);
+                } else if call.is_cancelled() {
+                    self.desk.drop_cancelled(call);
+                } else {
+                    let after = call.terms.timeout.unwrap_or_default();
+                    self.desk.fail(call.clone(), RequestError::TimedOut { node: Some(*address), after });
+                }
+                waits
+            });
+            if preparing.waiting.is_empty() {
+                streams.orphan(preparing.stream);
+                self.desk.counters.orphans.add(1);
             }
-            for (_, due) in &preparing.waiting {
-                self.due = self.due.min(*due);
-            }
-        }
+            !preparing.waiting.is_empty()
+        });
     }
 
     fn heartbeat(&mut self, now: Time, connection: &mut Connection) {

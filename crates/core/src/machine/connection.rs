@@ -9,7 +9,7 @@ use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::streams::Streams;
 use crate::Time;
-use crate::call::Call;
+use crate::call::Entry;
 use crate::protocol::Version;
 use crate::reactor::ConnId;
 use crate::statement::PreparedStatement;
@@ -46,7 +46,7 @@ pub(crate) enum Phase {
 pub(crate) struct Preparing {
     pub(crate) stream: i16,
     pub(crate) statement: Arc<PreparedStatement>,
-    pub(crate) waiting: Vec<(Arc<Call>, Time)>,
+    pub(crate) waiting: Vec<(Entry, Time)>,
 }
 
 impl Connection {

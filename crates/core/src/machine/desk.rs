@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counters::Cells;
 use super::incoming::Body;
-use crate::call::{Call, Kind, Outcome, RequestError, Settled};
+use crate::call::{Entry, Kind, Outcome, Reply, RequestError, Settled, Answer};
 use crate::inbox::Inbox;
 use crate::protocol::{Header, Opcode};
 
@@ -27,7 +27,7 @@ impl Desk {
     /// A response came.
     pub(crate) fn answer(
         &mut self,
-        call: Arc<Call>,
+        call: Entry,
         header: Header,
         coordinator: SocketAddr,
         body: Body<'_>,
@@ -37,15 +37,14 @@ impl Desk {
             self.counters.error_answers.add(1);
         }
         self.give_back(&call);
-        let notify = match body {
+        self.settled.push(match body {
             Body::Lent(bytes) => call.answer(header, coordinator, bytes),
-            Body::Owned(bytes) => call.answer_owned(header, coordinator, bytes),
-        };
-        self.settled.push(notify, call);
+            Body::Owned(body) => call.finish(Ok(Reply::Answer(Answer { header, body, coordinator }))),
+        });
     }
 
     /// No response will come.
-    pub(crate) fn fail(&mut self, call: Arc<Call>, error: RequestError) {
+    pub(crate) fn fail(&mut self, mut call: Entry, error: RequestError) {
         self.counters.failures.add(1);
         if matches!(error, RequestError::TimedOut { .. }) {
             self.counters.timeouts.add(1);
@@ -55,19 +54,18 @@ impl Desk {
     }
 
     /// Whatever came of it.
-    pub(crate) fn finish(&mut self, call: Arc<Call>, outcome: Outcome) {
+    pub(crate) fn finish(&mut self, call: Entry, outcome: Outcome) {
         self.give_back(&call);
-        let notify = call.finish(outcome);
-        self.settled.push(notify, call);
+        self.settled.push(call.finish(outcome));
     }
 
     /// Nobody wants it any more.
-    pub(crate) fn drop_cancelled(&mut self, call: &Call) {
+    pub(crate) fn drop_cancelled(&mut self, call: &Entry) {
         self.counters.cancelled.add(1);
         self.give_back(call);
     }
 
-    fn give_back(&mut self, call: &Call) {
+    fn give_back(&mut self, call: &Entry) {
         if call.kind == Kind::Send {
             self.requests += 1;
             self.bytes += call.frame_bytes;

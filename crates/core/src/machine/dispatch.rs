@@ -6,11 +6,11 @@ use super::connection::Connection;
 use super::streams::{NEVER, Occupant};
 use super::{Closing, Shard};
 use crate::Time;
-use crate::call::{Call, ClosedBecause, Fate, Kind, Reply, RequestError};
+use crate::call::{Entry, ClosedBecause, Fate, Kind, Reply, RequestError};
 
 impl Shard {
     /// Begins what a user submitted.
-    pub(super) fn start(&mut self, now: Time, call: Arc<Call>) {
+    pub(super) fn start(&mut self, now: Time, call: Entry) {
         match call.kind {
             Kind::Send => self.start_request(now, call),
             Kind::Connect => self.start_connect(now, call),
@@ -25,7 +25,7 @@ impl Shard {
         }
     }
 
-    fn start_request(&mut self, now: Time, call: Arc<Call>) {
+    fn start_request(&mut self, now: Time, call: Entry) {
         if call.is_cancelled() {
             return self.desk.drop_cancelled(&call);
         }
@@ -40,7 +40,7 @@ impl Shard {
         }
     }
 
-    fn start_connect(&mut self, now: Time, call: Arc<Call>) {
+    fn start_connect(&mut self, now: Time, call: Entry) {
         match self.agreed.load() {
             Some(version) if !self.ready.is_empty() => self.desk.finish(call, Ok(Reply::Connected(version))),
             _ => {
@@ -51,7 +51,7 @@ impl Shard {
     }
 
     /// Puts the request on the next ready connection that has room. Gives it back if there is none.
-    pub(super) fn assign(&mut self, call: Arc<Call>, deadline: Time) -> Option<Arc<Call>> {
+    pub(super) fn assign(&mut self, call: Entry, deadline: Time) -> Option<Entry> {
         for _ in 0..self.ready.len() {
             if self.next_ready >= self.ready.len() {
                 self.next_ready = 0;
@@ -71,7 +71,7 @@ impl Shard {
     }
 
     /// Puts the request on this connection, which has room.
-    pub(super) fn send(&mut self, connection: &mut Connection, call: Arc<Call>, deadline: Time) {
+    pub(super) fn send(&mut self, connection: &mut Connection, mut call: Entry, deadline: Time) {
         let stream = connection.streams.peek();
         let position = call.send(|frame| connection.outgoing.push(frame, stream, &mut self.spares));
         connection.streams.occupy(Occupant::Call(call), deadline, position);
@@ -89,7 +89,7 @@ impl Shard {
     }
 
     /// Queues a request until a stream id is free. The inbox's limits bound the queue, too.
-    pub(super) fn wait(&mut self, call: Arc<Call>, deadline: Time) {
+    pub(super) fn wait(&mut self, call: Entry, deadline: Time) {
         self.waiting_due = self.waiting_due.min(deadline);
         self.want_tick(deadline);
         self.waiting.push_back((call, deadline));
@@ -133,13 +133,13 @@ impl Shard {
         }
     }
 
-    fn fail_waiting(&mut self, call: Arc<Call>) {
+    fn fail_waiting(&mut self, call: Entry) {
         let after = call.terms.timeout.unwrap_or_default();
         self.desk.fail(call, RequestError::TimedOut { node: None, after });
     }
 
     /// A request that may be sent again: its connection ended, or the node now knows its statement.
-    pub(super) fn send_again(&mut self, call: Arc<Call>, deadline: Time) {
+    pub(super) fn send_again(&mut self, call: Entry, deadline: Time) {
         if call.is_cancelled() {
             return self.desk.drop_cancelled(&call);
         }

@@ -46,7 +46,7 @@ use rng::Rng;
 use streams::NEVER;
 
 use crate::Time;
-use crate::call::{Call, ClosedBecause, Settled};
+use crate::call::{Entry, ClosedBecause, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::Version;
 use crate::reactor::{Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Machine, Seed};
@@ -107,13 +107,13 @@ pub struct Shard {
     next_ready: usize,
 
     /// Taken from the inbox and not yet looked at.
-    taken: VecDeque<Arc<Call>>,
+    taken: VecDeque<Entry>,
     /// Requests for which there was no stream id, with their deadlines.
-    waiting: VecDeque<(Arc<Call>, Time)>,
+    waiting: VecDeque<(Entry, Time)>,
     /// No deadline in `waiting` is earlier.
     waiting_due: Time,
     /// `Connect` commands that wait for the first connection.
-    connects: Vec<Arc<Call>>,
+    connects: Vec<Entry>,
     closing: Option<Closing>,
 
     actions: VecDeque<Action>,
@@ -123,7 +123,7 @@ pub struct Shard {
     rng: Rng,
     receive: Vec<u8>,
     spares: Spares,
-    scratch: Vec<Arc<Call>>,
+    scratch: Vec<Entry>,
 }
 
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ struct Slot {
 #[derive(Debug)]
 struct Closing {
     deadline: Time,
-    calls: Vec<Arc<Call>>,
+    calls: Vec<Entry>,
     exited: bool,
 }
 

@@ -8,7 +8,7 @@ use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
 use super::{Config, ConnectionError, Shard, Slot, Step};
 use crate::Time;
-use crate::call::{Call, ClosedBecause, Fate, Reply, RequestError};
+use crate::call::{Entry, ClosedBecause, Fate, Reply, RequestError};
 use crate::protocol::Version;
 use crate::reactor::{Action, ConnId, Job, JobId, JobOutcome};
 
@@ -243,12 +243,12 @@ impl Shard {
     fn retry_or_fail(
         &mut self,
         connection: &Connection,
-        call: Arc<Call>,
+        mut call: Entry,
         deadline: Time,
         fate: Fate,
         cause: &Arc<ConnectionError>,
     ) {
-        if may_send_again(&call, fate, &self.config) {
+        if may_send_again(&mut call, fate, &self.config) {
             if fate == Fate::Unknown {
                 call.lost(connection.address, cause.clone());
             }
@@ -262,7 +262,7 @@ impl Shard {
     }
 
     /// Closes every connection. Returns who waits for that.
-    pub(super) fn close_all(&mut self, now: Time) -> Vec<Arc<Call>> {
+    pub(super) fn close_all(&mut self, now: Time) -> Vec<Entry> {
         let calls = self.closing.as_mut().map(|closing| {
             closing.exited = true;
             std::mem::take(&mut closing.calls)
@@ -287,6 +287,6 @@ impl Shard {
 }
 
 /// Nothing that is not idempotent is sent twice: a pure decision.
-fn may_send_again(call: &Call, fate: Fate, config: &Config) -> bool {
+fn may_send_again(call: &mut Entry, fate: Fate, config: &Config) -> bool {
     (fate == Fate::NeverSent || call.terms.idempotent) && call.attempts() < config.attempts_max
 }

@@ -1,14 +1,12 @@
 //! From bytes to finished requests.
 
-use std::sync::Arc;
-
 use super::connection::{Connection, Phase, Preparing};
 use super::handshake::{Next, frame};
 use super::incoming::{Body, Payload, is_response_of};
 use super::streams::{NEVER, Occupant};
 use super::{ConnectionError, Shard};
 use crate::Time;
-use crate::call::{Call, ReprepareFailure, RequestError};
+use crate::call::{Entry, ReprepareFailure, RequestError};
 use crate::protocol::request::Prepare;
 use crate::protocol::response::{Message, Response, ResultMessage};
 use crate::protocol::{ErrorKind, Header, Opcode};
@@ -111,7 +109,10 @@ impl Shard {
                 connection.heartbeat_awaited = false;
                 self.want_tick(now + self.config.heartbeat_interval);
             }
-            Occupant::Prepare => self.reprepared(connection, header, body),
+            Occupant::Prepare => {
+                self.desk.counters.on_wire.sub(1);
+                self.reprepared(connection, header, body);
+            }
             Occupant::Free | Occupant::Handshake => {
                 return Err(ConnectionError::UnexpectedStream(header.stream));
             }
@@ -122,7 +123,7 @@ impl Shard {
     fn answered(
         &mut self,
         connection: &mut Connection,
-        call: Arc<Call>,
+        call: Entry,
         deadline: Time,
         header: Header,
         body: Body<'_>,
@@ -142,7 +143,7 @@ impl Shard {
     }
 
     /// The node doesn't know the statement: prepare it on this very connection, once for all who want it.
-    fn reprepare(&mut self, connection: &mut Connection, call: Arc<Call>, deadline: Time) {
+    fn reprepare(&mut self, connection: &mut Connection, mut call: Entry, deadline: Time) {
         let Some(statement) = call.terms.statement.clone() else { return };
         if call.attempts() >= REPREPARES_MAX {
             let reason = ReprepareFailure::StillUnprepared;
@@ -164,7 +165,8 @@ impl Shard {
             return self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason });
         };
         self.desk.counters.reprepares.add(1);
-        let stream = self.send_internal(connection, Occupant::Prepare, &request, deadline);
+        self.desk.counters.on_wire.add(1);
+        let stream = self.send_internal(connection, Occupant::Prepare, &request, NEVER);
         connection.preparing.push(Preparing { stream, statement, waiting: vec![(call, deadline)] });
     }
 

@@ -1,11 +1,9 @@
 //! Stream ids and who waits for their answers (section 2.3).
 
-use std::sync::Arc;
-
 use crate::Time;
-use crate::call::Call;
+use crate::call::Entry;
 
-/// Ids that users' requests can't take, so that a heartbeat or a PREPARE always finds one.
+/// Ids that users' requests can't take, so that a heartbeat always finds one.
 const RESERVED: usize = 8;
 
 /// Who waits for the answer on a stream.
@@ -14,14 +12,20 @@ pub(crate) enum Occupant {
     #[default]
     Free,
     /// A user's request.
-    Call(Arc<Call>),
+    Call(Entry),
     /// A request that nobody waits for any more. The id is not free: its answer may still come.
     Orphan,
     /// A step of the handshake.
     Handshake,
     Heartbeat,
-    /// PREPARE of a statement that the node didn't know.
+    /// PREPARE of a statement that the node didn't know, on behalf of a user's request, whose place it takes.
     Prepare,
+}
+
+impl Occupant {
+    fn is_users(&self) -> bool {
+        matches!(self, Self::Call(_) | Self::Orphan | Self::Prepare)
+    }
 }
 
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub(crate) struct Streams {
     slots: Vec<Slot>,
     /// Free ids below `slots.len()`, last freed first: that slot is still in the cache.
     free: Vec<u16>,
-    /// How many ids users' requests may take.
+    /// How many ids users' requests, and what is done on their behalf, may take.
     user_max: usize,
     user: usize,
     orphans: usize,
@@ -52,7 +56,7 @@ pub(crate) const NEVER: Time = Time::from_nanos(u64::MAX);
 
 /// A request that was taken out of the table, with where its frame began.
 pub(crate) struct Taken {
-    pub(crate) call: Arc<Call>,
+    pub(crate) call: Entry,
     pub(crate) position: u64,
     pub(crate) deadline: Time,
 }
@@ -68,7 +72,7 @@ impl Streams {
         self.user < self.user_max
     }
 
-    /// How many users' requests wait for answers, orphans included.
+    /// How many users' requests wait for answers, orphans and PREPAREs included.
     pub(crate) fn user(&self) -> usize {
         self.user
     }
@@ -91,7 +95,7 @@ impl Streams {
 
     /// Takes the id that [`Streams::peek`] announced.
     pub(crate) fn occupy(&mut self, occupant: Occupant, deadline: Time, position: u64) {
-        self.user += usize::from(matches!(occupant, Occupant::Call(_)));
+        self.user += usize::from(occupant.is_users());
         self.due = self.due.min(deadline);
         let slot = Slot { occupant, deadline, position };
         match self.free.pop() {
@@ -106,17 +110,22 @@ impl Streams {
         let Some(slot) = slot else { return (Occupant::Free, NEVER) };
         let occupant = std::mem::take(&mut slot.occupant);
         let deadline = slot.deadline;
-        match occupant {
-            Occupant::Free => return (Occupant::Free, NEVER),
-            Occupant::Call(_) => self.user -= 1,
-            Occupant::Orphan => {
-                self.user -= 1;
-                self.orphans -= 1;
-            }
-            Occupant::Handshake | Occupant::Heartbeat | Occupant::Prepare => {}
+        if matches!(occupant, Occupant::Free) {
+            return (Occupant::Free, NEVER);
         }
+        self.user -= usize::from(occupant.is_users());
+        self.orphans -= usize::from(matches!(occupant, Occupant::Orphan));
         self.free.push(stream as u16);
         (occupant, deadline)
+    }
+
+    /// Nobody wants the answer on this stream any more, which is that to a PREPARE.
+    pub(crate) fn orphan(&mut self, stream: i16) {
+        let slot = usize::try_from(stream).ok().and_then(|index| self.slots.get_mut(index));
+        if let Some(slot) = slot.filter(|slot| matches!(slot.occupant, Occupant::Prepare)) {
+            slot.occupant = Occupant::Orphan;
+            self.orphans += 1;
+        }
     }
 
     /// A lower bound of the next deadline.
@@ -125,8 +134,8 @@ impl Streams {
     }
 
     /// Takes the requests that are late or cancelled out of their slots, which become orphans. Says whether an internal
-    /// request (heartbeat, PREPARE, handshake) is late.
-    pub(crate) fn expire(&mut self, now: Time, mut late: impl FnMut(Arc<Call>)) -> bool {
+    /// request, which is a heartbeat, is late.
+    pub(crate) fn expire(&mut self, now: Time, mut late: impl FnMut(Entry)) -> bool {
         let mut internal_late = false;
         self.due = NEVER;
         for slot in &mut self.slots {
@@ -167,10 +176,10 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Command, Notify, Terms};
+    use crate::call::{Command, Notify, Terms, make};
 
     fn call() -> Occupant {
-        Occupant::Call(Arc::new(Call::new(Command::Send(Vec::new()), Terms::default(), Notify::Nobody)))
+        Occupant::Call(make(Command::Send(Vec::new()), Terms::default(), Notify::Nobody).1)
     }
 
     #[test]
