@@ -1,6 +1,6 @@
 //! How users' threads hand requests to a machine: one atomic word.
 //!
-//! The word is the head of a list of [`Call`]s, or a mark: *asleep* (the machine sleeps; whoever replaces the mark owns the
+//! The word is the head of a list of requests, or a mark: *asleep* (the machine sleeps; whoever replaces the mark owns the
 //! one wake) or *closed* (the machine is gone). Pushing is one compare-and-swap; the machine takes the whole list by one
 //! swap, so there is no ABA problem, and a push wakes only when the machine really sleeps.
 //!
@@ -9,15 +9,15 @@
 //! 190 ns a push) and can't be held up by a thread that lost its time slice while holding a lock.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::call::{Call, make, ClosedBecause, Command, Fate, Kind, Notify, RequestError, Terms};
+use crate::call::{Call, ClosedBecause, Command, Entry, Fate, Notify, RequestError, Shared, Terms, make};
 
 /// A place in the inbox's list.
 #[derive(Debug, Default)]
-pub(crate) struct Link(AtomicPtr<Call>);
+pub(crate) struct Link(AtomicPtr<Shared>);
 
 /// How much may be in flight in one shard: accepted and not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,13 @@ impl Default for Limits {
 /// The way into one machine, shared by all users' threads.
 #[derive(Debug)]
 pub struct Inbox {
-    head: AtomicPtr<Call>,
+    head: AtomicPtr<Shared>,
     /// Set by the session's closing: what comes later is refused.
     refusing: AtomicBool,
     limits: Limits,
-    in_flight: AtomicUsize,
-    in_flight_bytes: AtomicUsize,
+    /// Requests in flight times [`ONE_REQUEST`], plus the bytes of their frames: one word, so that admitting is one
+    /// operation.
+    in_flight: AtomicU64,
     waiting: AtomicUsize,
     waiters: Mutex<Vec<Waker>>,
     waker: Mutex<Option<Waker>>,
@@ -64,8 +65,19 @@ pub struct Rejected {
     pub error: RequestError,
 }
 
-const ASLEEP: *mut Call = ptr::without_provenance_mut(1);
-const CLOSED: *mut Call = ptr::without_provenance_mut(2);
+/// A frame has at most 256 MiB and a process far fewer than 2^12 of those, so bytes never reach this.
+const ONE_REQUEST: u64 = 1 << 40;
+
+fn weight(requests: usize, bytes: usize) -> u64 {
+    requests as u64 * ONE_REQUEST + bytes as u64
+}
+
+fn split(word: u64) -> (usize, usize) {
+    ((word / ONE_REQUEST) as usize, (word % ONE_REQUEST) as usize)
+}
+
+const ASLEEP: *mut Shared = ptr::without_provenance_mut(1);
+const CLOSED: *mut Shared = ptr::without_provenance_mut(2);
 
 impl Inbox {
     /// An empty inbox.
@@ -74,8 +86,7 @@ impl Inbox {
             head: AtomicPtr::new(ptr::null_mut()),
             refusing: AtomicBool::new(false),
             limits,
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             waiters: Mutex::default(),
             waker: Mutex::default(),
@@ -87,7 +98,7 @@ impl Inbox {
     ///
     /// Beyond the limits nothing is sent and everything comes back.
     #[inline]
-    pub fn submit(&self, command: Command, terms: Terms, notify: Notify) -> Result<Arc<Call>, Box<Rejected>> {
+    pub fn submit(&self, command: Command, terms: Terms, notify: Notify) -> Result<Call, Box<Rejected>> {
         let Command::Send(frame) = &command else {
             return self.submit_control(command, terms, notify);
         };
@@ -95,24 +106,26 @@ impl Inbox {
             return Err(Box::new(Rejected { command, terms, notify, error }));
         }
         let bytes = frame.len();
-        self.push(make(command, terms, notify)).map_err(|call| {
-            self.release(1, bytes);
-            reject(call, ClosedBecause::LoopEnded)
-        })
+        let (call, entry) = make(command, terms, notify);
+        match self.push(entry) {
+            Ok(()) => Ok(call),
+            Err(entry) => {
+                self.release(1, bytes);
+                Err(reject(entry, call))
+            }
+        }
     }
 
     /// `Connect` and `Close` count for nothing and are never refused for load.
-    fn submit_control(
-        &self,
-        command: Command,
-        terms: Terms,
-        notify: Notify,
-    ) -> Result<Arc<Call>, Box<Rejected>> {
+    fn submit_control(&self, command: Command, terms: Terms, notify: Notify) -> Result<Call, Box<Rejected>> {
         if matches!(command, Command::Close { .. }) {
             self.refusing.store(true, Ordering::Release);
         }
-        self.push(Arc::new(Call::new(command, terms, notify)))
-            .map_err(|call| reject(call, ClosedBecause::LoopEnded))
+        let (call, entry) = make(command, terms, notify);
+        match self.push(entry) {
+            Ok(()) => Ok(call),
+            Err(entry) => Err(reject(entry, call)),
+        }
     }
 
     /// Leaves `waker` to be woken when a request is finished, for one who was refused for load.
@@ -131,7 +144,7 @@ impl Inbox {
 
     /// How many requests are accepted and unfinished.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        split(self.in_flight.load(Ordering::Relaxed)).0
     }
 
     /// Whether this thread ran the machine last. If the machine is a task of this thread, blocking here would wait for
@@ -147,14 +160,13 @@ impl Inbox {
                 fate: Fate::NeverSent,
             });
         }
-        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let in_flight_bytes = self.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let (in_flight, in_flight_bytes) =
+            split(self.in_flight.fetch_add(weight(1, bytes), Ordering::Relaxed));
         // One request is always accepted, however long it is: otherwise it could never be sent.
         let full = in_flight >= self.limits.in_flight_max
-            || (in_flight > 0 && in_flight_bytes.saturating_add(bytes) > self.limits.in_flight_bytes_max);
+            || (in_flight > 0 && in_flight_bytes + bytes > self.limits.in_flight_bytes_max);
         if full {
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            self.in_flight_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.in_flight.fetch_sub(weight(1, bytes), Ordering::Relaxed);
             return Err(RequestError::Overloaded { in_flight, in_flight_bytes });
         }
         Ok(())
@@ -162,8 +174,7 @@ impl Inbox {
 
     /// Gives back what [`Inbox::submit`] took from the limits. Returns who waits for that.
     pub(crate) fn release(&self, requests: usize, bytes: usize) -> Vec<Waker> {
-        self.in_flight_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.in_flight.fetch_sub(requests, Ordering::SeqCst);
+        self.in_flight.fetch_sub(weight(requests, bytes), Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) == 0 { Vec::new() } else { self.take_waiters() }
     }
 
@@ -173,18 +184,18 @@ impl Inbox {
         std::mem::take(&mut *waiters)
     }
 
-    fn push(&self, call: Arc<Call>) -> Result<Arc<Call>, Arc<Call>> {
-        let node = Arc::into_raw(call.clone()).cast_mut();
+    fn push(&self, entry: Entry) -> Result<(), Entry> {
+        let raw = entry.into_raw();
+        // SAFETY: `raw` is an entry's, and until it is published below only this thread has it.
+        let link = unsafe { &(*raw).link };
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == CLOSED {
-                // SAFETY: `node` came from `Arc::into_raw` above and was not published.
-                drop(unsafe { Arc::from_raw(node) });
-                return Err(call);
+                // SAFETY: it came from `into_raw` above and was not published.
+                return Err(unsafe { Entry::from_raw(raw) });
             }
-            let next = if head == ASLEEP { ptr::null_mut() } else { head };
-            call.link.0.store(next, Ordering::Relaxed);
-            match self.head.compare_exchange_weak(head, node, Ordering::AcqRel, Ordering::Relaxed) {
+            link.0.store(if head == ASLEEP { ptr::null_mut() } else { head }, Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, raw, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => head = now,
             }
@@ -194,12 +205,12 @@ impl Inbox {
                 waker.wake_by_ref();
             }
         }
-        Ok(call)
+        Ok(())
     }
 
     /// Takes all that was pushed, oldest first.
     #[inline]
-    pub(crate) fn take(&self, into: &mut Vec<Arc<Call>>) {
+    pub(crate) fn take(&self, into: &mut Vec<Entry>) {
         // A plain look first: most turns of a busy connection find nothing, and a swap is a locked instruction.
         if is_list(self.head.load(Ordering::Relaxed)) {
             drain(self.head.swap(ptr::null_mut(), Ordering::AcqRel), into);
@@ -229,7 +240,7 @@ impl Inbox {
     }
 
     /// The machine is gone: later pushes come back. Gives what was pushed and not taken.
-    pub(crate) fn close(&self, into: &mut Vec<Arc<Call>>) {
+    pub(crate) fn close(&self, into: &mut Vec<Entry>) {
         self.refusing.store(true, Ordering::Release);
         let head = self.head.swap(CLOSED, Ordering::AcqRel);
         if is_list(head) {
@@ -251,33 +262,27 @@ fn this_thread() -> usize {
     ANCHOR.with(|anchor| ptr::from_ref(anchor).addr())
 }
 
-fn is_list(head: *mut Call) -> bool {
+fn is_list(head: *mut Shared) -> bool {
     !head.is_null() && head != ASLEEP && head != CLOSED
 }
 
 /// Appends the list that begins at `head`, last pushed first, in the order of pushing.
-fn drain(mut head: *mut Call, into: &mut Vec<Arc<Call>>) {
+fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
     let first = into.len();
     while !head.is_null() {
-        // SAFETY: every pointer in the list came from `Arc::into_raw` in `push` and is taken out exactly once, by the
-        // swap that detached the list; its count keeps the call alive until here.
-        let call = unsafe { Arc::from_raw(head.cast_const()) };
-        head = call.link.0.load(Ordering::Relaxed);
-        into.push(call);
+        // SAFETY: every pointer in the list came from `Entry::into_raw` in `push` and is taken out exactly once, by the
+        // swap that detached the list.
+        let entry = unsafe { Entry::from_raw(head) };
+        head = entry.link.0.load(Ordering::Relaxed);
+        into.push(entry);
     }
     into[first..].reverse();
 }
 
-/// Takes a call apart that was never published.
-fn reject(call: Arc<Call>, because: ClosedBecause) -> Box<Rejected> {
-    let error = RequestError::Closed { because, fate: Fate::NeverSent };
-    let kind = call.kind;
-    let (frame, terms, notify) = Arc::into_inner(call).map(Call::into_parts).unwrap_or_default();
-    let command = match kind {
-        Kind::Send => Command::Send(frame),
-        Kind::Connect => Command::Connect,
-        Kind::Close { drain } => Command::Close { drain },
-    };
+/// Gives back what the machine will never see: it is gone.
+fn reject(entry: Entry, call: Call) -> Box<Rejected> {
+    let error = RequestError::Closed { because: ClosedBecause::LoopEnded, fate: Fate::NeverSent };
+    let (command, terms, notify) = entry.take_back(call);
     Box::new(Rejected { command, terms, notify, error })
 }
 
@@ -289,7 +294,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::Arc;
     use std::task::Wake;
 
     #[derive(Default)]
@@ -301,12 +306,12 @@ mod tests {
         }
     }
 
-    fn send(inbox: &Inbox, byte: u8) -> Arc<Call> {
+    fn send(inbox: &Inbox, byte: u8) -> Call {
         inbox.submit(Command::Send(vec![byte]), Terms::default(), Notify::Nobody).unwrap()
     }
 
-    fn bytes(calls: &[Arc<Call>]) -> Vec<u8> {
-        calls.iter().map(|call| call.send(|frame| frame[0])).collect()
+    fn bytes(entries: &mut [Entry]) -> Vec<u8> {
+        entries.iter_mut().map(|entry| entry.send(|frame| frame[0])).collect()
     }
 
     #[test]
@@ -323,7 +328,7 @@ mod tests {
         send(&inbox, 3);
         assert_eq!(count.0.load(Ordering::SeqCst), 1, "only the first push after the mark wakes");
         inbox.take(&mut taken);
-        assert_eq!(bytes(&taken), [1, 2, 3]);
+        assert_eq!(bytes(&mut taken), [1, 2, 3]);
         assert!(inbox.arm());
         inbox.disarm();
         send(&inbox, 4);
@@ -343,7 +348,7 @@ mod tests {
         assert!(inbox.release(2, 2).is_empty());
         let mut left = Vec::new();
         inbox.close(&mut left);
-        assert_eq!(bytes(&left), [1, 2]);
+        assert_eq!(bytes(&mut left), [1, 2]);
         let late = inbox.submit(Command::Send(vec![4]), Terms::default(), Notify::Nobody).unwrap_err();
         assert!(matches!(late.error, RequestError::Closed { .. }));
         assert_eq!(inbox.in_flight(), 0);
@@ -376,7 +381,7 @@ mod tests {
             }
         });
         for byte in 0..4 {
-            assert_eq!(bytes(&taken).iter().filter(|taken| **taken == byte).count(), EACH);
+            assert_eq!(bytes(&mut taken).iter().filter(|taken| **taken == byte).count(), EACH);
         }
     }
 }

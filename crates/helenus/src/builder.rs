@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use helenus_core::call::{Command, Notify, Terms};
+use helenus_core::call::{Call, Command, Notify, Terms};
 use helenus_core::machine::{
-    AgreedVersion, Config, ContactPoint, ContactPointError, CounterReader, Credentials, Shared as MachineShared, seed,
+    AgreedVersion, Config, ContactPoint, ContactPointError, CounterReader, Credentials,
+    Shared as MachineShared, seed,
 };
 use helenus_core::protocol::{Consistency, Version};
 use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};
@@ -53,7 +54,13 @@ impl SessionBuilder {
             when_full: WhenFull::Fail,
             drain: Duration::from_secs(5),
         };
-        Self { config: Config::new(Vec::new()), invalid: None, limits: Limits::default(), defaults, reactor: None }
+        Self {
+            config: Config::new(Vec::new()),
+            invalid: None,
+            limits: Limits::default(),
+            defaults,
+            reactor: None,
+        }
     }
 
     /// Adds a node to begin with: a host, `host:port`, IPv6 address or `[IPv6 address]:port`. The port is 9042 unless
@@ -197,7 +204,8 @@ impl SessionBuilder {
         let (shared, seeds) = self.grow(1, name);
         let latch = Latch::new();
         // `grow(1, ..)` gives one seed.
-        let seed = seeds.into_iter().next().unwrap_or_else(|| Seed::new(|| unreachable!("one seed was asked for")));
+        let seed =
+            seeds.into_iter().next().unwrap_or_else(|| Seed::new(|| unreachable!("one seed was asked for")));
         let driver = reactor.drive(seed, latch.guard());
         let session = shared.finish(Running::new(latch));
         match invalid {
@@ -267,7 +275,7 @@ impl Grown {
 }
 
 /// Asks every shard to answer once it is connected; the first answer counts.
-pub(crate) fn submit_connect(session: &Session) -> Result<Arc<helenus_core::call::Call>, ConnectError> {
+pub(crate) fn submit_connect(session: &Session) -> Result<Call, ConnectError> {
     let submitted = session.0.inboxes[0].submit(Command::Connect, Terms::default(), Notify::Nobody);
     submitted.map_err(|rejected| ConnectError::Unreachable(rejected.error))
 }

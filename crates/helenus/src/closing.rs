@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll};
 
 use helenus_core::call::{Call, Command, Notify, Terms};
@@ -16,7 +16,7 @@ use crate::{Error, Session};
 pub struct Closing {
     session: Session,
     begun: bool,
-    calls: Vec<Arc<Call>>,
+    calls: Vec<Call>,
     running: Option<Running>,
 }
 
@@ -54,7 +54,7 @@ impl Future for Closing {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.begin();
-        while let Some(call) = self.calls.last() {
+        while let Some(call) = self.calls.last_mut() {
             // Closed, or the machine was gone before: either way it is at its end.
             let _ = std::task::ready!(call.poll(cx.waker()));
             self.calls.pop();

@@ -26,13 +26,13 @@ pub struct Completions<I> {
     limit: usize,
     window: Arc<Window>,
     /// Requests in flight by slot: their numbers, and the handle by which to cancel them.
-    slots: Vec<Option<(usize, Arc<Call>)>>,
+    slots: Vec<Option<(usize, Call)>>,
     free: Vec<usize>,
     started: usize,
     in_flight: usize,
     /// Sealed but refused for load.
     held_back: Option<(Vec<u8>, Terms)>,
-    finished: Vec<(usize, Arc<Call>)>,
+    finished: Vec<usize>,
     ready: VecDeque<(usize, Result<Response, Error>)>,
 }
 
@@ -72,7 +72,11 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                 continue;
             }
             if self.in_flight == 0 {
-                return if self.exhausted && self.held_back.is_none() { Poll::Ready(None) } else { Poll::Pending };
+                return if self.exhausted && self.held_back.is_none() {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                };
             }
             self.window.take(&mut self.finished, cx.waker());
             if self.finished.is_empty() {
@@ -84,9 +88,8 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
 
     fn collect(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
-        for (slot, call) in finished.drain(..) {
-            let Some((number, kept)) = self.slots[slot].take() else { continue };
-            drop(kept);
+        for slot in finished.drain(..) {
+            let Some((number, mut call)) = self.slots[slot].take() else { continue };
             self.free.push(slot);
             self.in_flight -= 1;
             if let Some(outcome) = call.try_take() {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use helenus_core::call::Call;
@@ -21,7 +20,7 @@ pub struct Connecting(State);
 enum State {
     Cold(Box<SessionBuilder>),
     Launched(Session),
-    Asked(Session, Arc<Call>),
+    Asked(Session, Call),
     Failed(ConnectError),
     Done,
 }
@@ -81,7 +80,7 @@ impl Future for Connecting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.begin();
-        let outcome = match &self.0 {
+        let outcome = match &mut self.0 {
             State::Asked(_, call) => std::task::ready!(call.poll(cx.waker())),
             _ => match std::mem::replace(&mut self.0, State::Done) {
                 State::Failed(error) => return Poll::Ready(Err(error)),

@@ -42,7 +42,11 @@ impl Draft {
         Self::with_values(version, frame, |frame| write_values(values, None, version >= Version::V4, frame))
     }
 
-    pub(crate) fn execute(version: Version, prepared: &Prepared, values: &impl EncodeValues) -> Result<Self, Error> {
+    pub(crate) fn execute(
+        version: Version,
+        prepared: &Prepared,
+        values: &impl EncodeValues,
+    ) -> Result<Self, Error> {
         let statement = &prepared.0;
         let mut frame = begin(version, Opcode::Execute, 0);
         put_execute_head(&mut frame, version, &statement.id, statement.result_metadata_id.as_deref())?;
@@ -69,7 +73,12 @@ impl Draft {
     ) -> Result<Self, Error> {
         let head = ParametersHead::begin(&mut frame, version);
         let count = write(&mut frame).map_err(Error::Bind)?;
-        Ok(Self { frame, parameters: Some((head, count)), options: Options::default(), terms: Terms::default() })
+        Ok(Self {
+            frame,
+            parameters: Some((head, count)),
+            options: Options::default(),
+            terms: Terms::default(),
+        })
     }
 
     /// Fills in what was left open. What comes out can be sent.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use helenus_core::call::{Call, Command, Notify, RequestError, Terms, recycle};
@@ -23,13 +22,17 @@ pub struct Pending<T: FromAnswer> {
 enum State {
     /// Not accepted yet: not polled, or there was no room.
     Unsent(Vec<u8>, Terms),
-    Sent(Arc<Call>),
+    Sent(Call),
     Failed(Error),
     Done,
 }
 
 impl<T: FromAnswer> Pending<T> {
-    pub(crate) fn new(session: Session, sealed: Result<(Vec<u8>, Terms), Error>, context: T::Context) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        sealed: Result<(Vec<u8>, Terms), Error>,
+        context: T::Context,
+    ) -> Self {
         let state = match sealed {
             Ok((frame, terms)) => State::Unsent(frame, terms),
             Err(error) => State::Failed(error),
@@ -100,7 +103,7 @@ impl<T: FromAnswer> Future for Pending<T> {
                 return Poll::Pending;
             }
         }
-        match &this.state {
+        match &mut this.state {
             State::Sent(call) => {
                 let outcome = std::task::ready!(call.poll(cx.waker()));
                 // The context is taken with the outcome, which a call gives once.

@@ -136,7 +136,8 @@ impl<T: FromAnswer> Request<T> {
             let result = finish(outcome, terms, context);
             callback(&Context { session: told }, result);
         });
-        if let Err(rejected) = session.inbox().submit(Command::Send(frame), terms, Notify::Callback(callback)) {
+        if let Err(rejected) = session.inbox().submit(Command::Send(frame), terms, Notify::Callback(callback))
+        {
             if let Notify::Callback(callback) = rejected.notify {
                 callback(Err(rejected.error), &rejected.terms);
             }
@@ -177,7 +178,11 @@ impl<T: FromAnswer> IntoFuture for Request<T> {
 }
 
 /// What a user gets for what the machine got.
-pub(crate) fn finish<T: FromAnswer>(outcome: Outcome, terms: &Terms, context: T::Context) -> Result<T, Error> {
+pub(crate) fn finish<T: FromAnswer>(
+    outcome: Outcome,
+    terms: &Terms,
+    context: T::Context,
+) -> Result<T, Error> {
     match outcome {
         Ok(Reply::Answer(answer)) => T::from_answer(answer, terms, context),
         // `Command::Send` is answered by `Reply::Answer` alone.
@@ -199,7 +204,10 @@ pub(crate) fn unexpected(answer: &Answer, message: Message<'_>) -> Error {
     match message {
         Message::Error(error) => Error::Server { node, error: Box::new(error) },
         _ => {
-            let error = DecodeError::Unknown { what: "answer to this request: opcode", code: answer.header.opcode.into() };
+            let error = DecodeError::Unknown {
+                what: "answer to this request: opcode",
+                code: answer.header.opcode.into(),
+            };
             Error::Response { node, error }
         }
     }

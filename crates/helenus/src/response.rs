@@ -210,7 +210,11 @@ fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, 
     if columns.len() != rows.metadata.column_count {
         // The server left the metadata out, and what we know of it doesn't fit: reading on would shift columns.
         let (expected, actual) = (columns.len() as i64, rows.metadata.column_count as i64);
-        let what = if actual > expected { "more columns than were prepared" } else { "fewer columns than were prepared" };
+        let what = if actual > expected {
+            "more columns than were prepared"
+        } else {
+            "fewer columns than were prepared"
+        };
         let error = helenus_core::protocol::DecodeError::Length { what, length: actual };
         return Err(Error::Response { node: answer.coordinator, error });
     }

@@ -151,7 +151,8 @@ impl Session {
     }
 
     pub(crate) fn may_block(&self) -> Result<(), Error> {
-        let owned = self.0.caller.is_none() && self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread());
+        let owned =
+            self.0.caller.is_none() && self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread());
         if owned || Settled::delivering().is_some() { Err(Error::WouldDeadlock) } else { Ok(()) }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Users {
     /// The session's version, once it is connected.
     pub(crate) version: Option<Version>,
     statements: Vec<Arc<PreparedStatement>>,
-    calls: BTreeMap<u64, Arc<Call>>,
+    calls: BTreeMap<u64, Call>,
     /// Requests still to be made.
     left: u64,
     pub(crate) wishes: Vec<(Duration, Wish)>,
@@ -208,7 +208,7 @@ impl Users {
             if number == WINDOW {
                 continue;
             }
-            let outcome = self.calls.get(&number).and_then(|call| call.try_take());
+            let outcome = self.calls.get_mut(&number).and_then(Call::try_take);
             match outcome {
                 Some(outcome) => self.ended(number, &outcome),
                 None if self.history.is_pending(number) => {
@@ -224,7 +224,9 @@ impl Users {
         let waker = Waker::from(Arc::new(Task(WINDOW, self.woken.clone())));
         let mut finished = Vec::new();
         self.window.take(&mut finished, &waker);
-        for (number, call) in finished {
+        for number in finished {
+            // Who was cancelled meanwhile is not here any more.
+            let Some(call) = self.calls.get_mut(&(number as u64)) else { continue };
             match call.try_take() {
                 Some(outcome) => self.ended(number as u64, &outcome),
                 None => self.history.violation(format!("request {number} came without an outcome")),

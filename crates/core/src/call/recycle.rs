@@ -3,37 +3,38 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::{Call, Command, Notify, Terms};
+use super::{Call, Command, Entry, Notify, Shared, Terms, pair};
 
 /// How many calls a thread keeps: some hundred kilobytes.
 const KEPT_MAX: usize = 1_024;
 
 thread_local! {
-    static KEPT: RefCell<Vec<Arc<Call>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A call, new or used before.
+/// A request, in memory that is new or was used before.
 #[inline]
-pub(crate) fn make(command: Command, terms: Terms, notify: Notify) -> Arc<Call> {
-    if let Ok(Some(mut call)) = KEPT.try_with(|kept| kept.borrow_mut().pop()) {
-        if let Some(kept) = Arc::get_mut(&mut call) {
+pub(crate) fn make(command: Command, terms: Terms, notify: Notify) -> (Call, Entry) {
+    if let Ok(Some(mut shared)) = KEPT.try_with(|kept| kept.borrow_mut().pop()) {
+        if let Some(kept) = Arc::get_mut(&mut shared) {
             kept.renew(command, terms, notify);
-            return call;
+            return pair(shared);
         }
     }
-    Arc::new(Call::new(command, terms, notify))
+    pair(Arc::new(Shared::new(command, terms, notify)))
 }
 
-/// Keeps `call` for later, if nobody else has it and this thread hasn't enough of them.
+/// Keeps the memory of `call` for later, if the machine is done with it and this thread hasn't enough.
 #[inline]
-pub fn recycle(mut call: Arc<Call>) {
-    let Some(unique) = Arc::get_mut(&mut call) else { return };
+pub fn recycle(call: Call) {
+    let mut shared = call.into_shared();
+    let Some(unique) = Arc::get_mut(&mut shared) else { return };
     unique.clear();
-    // A thread that is ending has no list any more; the call is then freed.
+    // A thread that is ending has no list any more; the memory is then freed.
     let _ = KEPT.try_with(|kept| {
         let mut kept = kept.borrow_mut();
         if kept.len() < KEPT_MAX {
-            kept.push(call);
+            kept.push(shared);
         }
     });
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use super::{Call, Callback, Notify};
+use super::Finished;
 
 thread_local! {
     /// The number of the shard whose requests this thread is delivering.
@@ -16,17 +16,11 @@ thread_local! {
 /// The requests that one turn finished. Kept from turn to turn, so that its memory is.
 #[derive(Default)]
 pub struct Settled {
-    told: Vec<Told>,
+    told: Vec<Finished>,
     wakes: Vec<Waker>,
     /// Callbacks and wakers that panicked since the machine last asked.
     panics: u64,
     shard: usize,
-}
-
-enum Told {
-    Waker(Waker),
-    Callback(Callback, Arc<Call>),
-    Window(Arc<Window>, usize, Arc<Call>),
 }
 
 impl Settled {
@@ -68,25 +62,19 @@ impl Settled {
         }
     }
 
-    fn tell(&mut self, told: Told) {
+    fn tell(&mut self, told: Finished) {
         match told {
-            Told::Waker(waker) => waker.wake(),
-            Told::Callback(callback, call) => {
-                // Only the callback's owner takes the outcome, and it was stored before this was pushed.
-                if let Some(outcome) = call.try_take() {
-                    callback(outcome, call.terms());
-                }
-            }
-            Told::Window(window, number, call) => self.wakes.extend(window.push(number, call)),
+            Finished::Seen => {}
+            Finished::Waker(waker) => waker.wake(),
+            Finished::Callback(callback, outcome) => outcome.call(callback),
+            Finished::Window(window, number) => self.wakes.extend(window.push(number)),
         }
     }
 
-    pub(crate) fn push(&mut self, notify: Notify, call: Arc<Call>) {
-        match notify {
-            Notify::Nobody => {}
-            Notify::Waker(waker) => self.told.push(Told::Waker(waker)),
-            Notify::Callback(callback) => self.told.push(Told::Callback(callback, call)),
-            Notify::Window(window, number) => self.told.push(Told::Window(window, number, call)),
+    #[inline]
+    pub(crate) fn push(&mut self, finished: Finished) {
+        if !matches!(finished, Finished::Seen) {
+            self.told.push(finished);
         }
     }
 
@@ -126,7 +114,7 @@ pub struct Window {
 
 #[derive(Debug, Default)]
 struct WindowState {
-    finished: Vec<(usize, Arc<Call>)>,
+    finished: Vec<usize>,
     waker: Option<Waker>,
 }
 
@@ -136,9 +124,9 @@ impl Window {
         Arc::default()
     }
 
-    /// Moves what has finished since the last call to the end of `into`. If that is nothing, `waker` will be woken once
+    /// Moves the numbers of what has finished since the last call to the end of `into`. If that is nothing, `waker` will be woken once
     /// something is there.
-    pub fn take(&self, into: &mut Vec<(usize, Arc<Call>)>, waker: &Waker) {
+    pub fn take(&self, into: &mut Vec<usize>, waker: &Waker) {
         let mut state = self.lock();
         if state.finished.is_empty() {
             match &mut state.waker {
@@ -151,9 +139,9 @@ impl Window {
     }
 
     /// Adds one; gives the waker if it is the first since the last `take`.
-    fn push(&self, number: usize, call: Arc<Call>) -> Option<Waker> {
+    fn push(&self, number: usize) -> Option<Waker> {
         let mut state = self.lock();
-        state.finished.push((number, call));
+        state.finished.push(number);
         state.waker.take()
     }
 

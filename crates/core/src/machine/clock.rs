@@ -90,18 +90,17 @@ impl Shard {
     fn expire_preparing(&mut self, now: Time, connection: &mut Connection) {
         let Connection { address, preparing, streams, .. } = connection;
         preparing.retain_mut(|preparing| {
-            preparing.waiting.retain(|(call, due)| {
-                let waits = *due > now && !call.is_cancelled();
-                if waits {
-                    self.due = self.due.min(*due);
-                } else if call.is_cancelled() {
-                    self.desk.drop_cancelled(call);
-                } else {
+            for (call, due) in std::mem::take(&mut preparing.waiting) {
+                if call.is_cancelled() {
+                    self.desk.drop_cancelled(&call);
+                } else if due <= now {
                     let after = call.terms.timeout.unwrap_or_default();
-                    self.desk.fail(call.clone(), RequestError::TimedOut { node: Some(*address), after });
+                    self.desk.fail(call, RequestError::TimedOut { node: Some(*address), after });
+                } else {
+                    self.due = self.due.min(due);
+                    preparing.waiting.push((call, due));
                 }
-                waits
-            });
+            }
             if preparing.waiting.is_empty() {
                 streams.orphan(preparing.stream);
                 self.desk.counters.orphans.add(1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counters::Cells;
 use super::incoming::Body;
-use crate::call::{Entry, Kind, Outcome, Reply, RequestError, Settled, Answer};
+use crate::call::{Answer, Entry, Kind, Outcome, Reply, RequestError, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::{Header, Opcode};
 
@@ -25,13 +25,7 @@ impl Desk {
     }
 
     /// A response came.
-    pub(crate) fn answer(
-        &mut self,
-        call: Entry,
-        header: Header,
-        coordinator: SocketAddr,
-        body: Body<'_>,
-    ) {
+    pub(crate) fn answer(&mut self, call: Entry, header: Header, coordinator: SocketAddr, body: Body<'_>) {
         self.counters.answers.add(1);
         if header.opcode == Opcode::Error.byte() {
             self.counters.error_answers.add(1);

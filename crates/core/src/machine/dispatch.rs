@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::streams::{NEVER, Occupant};
 use super::{Closing, Shard};
 use crate::Time;
-use crate::call::{Entry, ClosedBecause, Fate, Kind, Reply, RequestError};
+use crate::call::{ClosedBecause, Entry, Fate, Kind, Reply, RequestError};
 
 impl Shard {
     /// Begins what a user submitted.

@@ -46,7 +46,7 @@ use rng::Rng;
 use streams::NEVER;
 
 use crate::Time;
-use crate::call::{Entry, ClosedBecause, Settled};
+use crate::call::{ClosedBecause, Entry, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::Version;
 use crate::reactor::{Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Machine, Seed};

@@ -8,7 +8,7 @@ use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
 use super::{Config, ConnectionError, Shard, Slot, Step};
 use crate::Time;
-use crate::call::{Entry, ClosedBecause, Fate, Reply, RequestError};
+use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;
 use crate::reactor::{Action, ConnId, Job, JobId, JobOutcome};
 
