@@ -18,5 +18,5 @@ mod time;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Rejected};
-pub use statement::PreparedStatement;
+pub use statement::{PreparedStatement, SeenMetadata};
 pub use time::Time;

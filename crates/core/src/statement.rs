@@ -1,6 +1,6 @@
 //! A prepared statement, as every part of the driver knows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::protocol::ColumnSpec;
 
@@ -19,4 +19,27 @@ pub struct PreparedStatement {
     pub partition_key_indexes: Box<[u16]>,
     /// The columns of its result; empty if it has none.
     pub result_columns: Arc<[ColumnSpec]>,
+    /// The metadata of the first result, to know it again by its bytes.
+    pub seen: SeenMetadata,
+}
+
+/// The metadata that a statement's results have had, in bytes and decoded.
+///
+/// Before v5 every result carries names and types of its columns, and must: nothing else would tell of an ALTER TABLE. They
+/// are nearly always the same bytes as last time, so they are compared rather than decoded again. Other bytes are decoded.
+#[derive(Clone, Debug, Default)]
+pub struct SeenMetadata(OnceLock<(Box<[u8]>, Arc<[ColumnSpec]>)>);
+
+impl SeenMetadata {
+    /// If `bytes` begin with the metadata seen before: its columns, and what follows it.
+    #[inline]
+    pub fn recognise<'a>(&self, bytes: &'a [u8]) -> Option<(&Arc<[ColumnSpec]>, &'a [u8])> {
+        let (seen, columns) = self.0.get()?;
+        Some((columns, bytes.strip_prefix(&**seen)?))
+    }
+
+    /// Remembers the first metadata that it is told; `columns` is what `bytes` say.
+    pub fn learn(&self, bytes: &[u8], columns: &Arc<[ColumnSpec]>) {
+        self.0.get_or_init(|| (bytes.into(), columns.clone()));
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use helenus_core::PreparedStatement;
 use helenus_core::call::{Answer, Terms};
 use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, ResultMessage};
+use helenus_core::{PreparedStatement, SeenMetadata};
 
 use crate::Error;
 use crate::request::{FromAnswer, Sealed, decode, unexpected};
@@ -51,6 +51,7 @@ impl FromAnswer for Prepared {
                 bind_markers: prepared.bind_markers,
                 partition_key_indexes: prepared.pk_indexes.into(),
                 result_columns: prepared.result_metadata.columns.unwrap_or_default(),
+                seen: SeenMetadata::default(),
             }))),
             message => Err(unexpected(&answer, message)),
         }

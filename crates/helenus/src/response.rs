@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use helenus_core::call::{Answer, Terms};
-use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, Prefix, ResultMessage, Rows as ProtocolRows, is_void};
+use helenus_core::protocol::{ColumnSpec, Flags, Opcode};
 use helenus_core::value::{DecodeRow, Layout, RowCursor, Rows};
 
 use crate::frames::Body;
@@ -192,6 +192,14 @@ impl FromAnswer for Response {
         if is_void(&answer.header, &answer.body) {
             return Ok(Self { body: Body::new(answer.body), coordinator, kind: Kind::Void, extras: None });
         }
+        if let Some(page) = known_page(&answer, terms) {
+            return Ok(Self {
+                body: Body::new(answer.body),
+                coordinator,
+                kind: Kind::Rows(page),
+                extras: None,
+            });
+        }
         let response = decode(&answer)?;
         let extras = extras(&response.prefix);
         let kind = match response.message {
@@ -204,9 +212,36 @@ impl FromAnswer for Response {
     }
 }
 
+/// RESULT Rows with nothing before it.
+const ROWS: [u8; 4] = [0, 0, 0, 2];
+
+/// The page, if its metadata is the one that this statement's results had before.
+fn known_page(answer: &Answer, terms: &Terms) -> Option<Page> {
+    let plain = answer.header.opcode == Opcode::Result.byte() && answer.header.flags == Flags::NONE;
+    let metadata = answer.body.strip_prefix(&ROWS).filter(|_| plain)?;
+    let (columns, rows) = terms.statement.as_ref()?.seen.recognise(metadata)?;
+    let (count, content) = rows.split_first_chunk()?;
+    let row_count = usize::try_from(i32::from_be_bytes(*count)).ok()?;
+    let content = answer.body.len() - content.len()..answer.body.len();
+    Some(Page { columns: columns.clone(), row_count, content, paging_state: None })
+}
+
+/// Remembers a page's metadata, if all of it is about the columns.
+fn learn(answer: &Answer, rows: &ProtocolRows<'_>, columns: &Arc<[ColumnSpec]>, terms: &Terms) {
+    let alone = rows.metadata.paging_state.is_none() && rows.metadata.new_metadata_id.is_none();
+    let Some(statement) = terms.statement.as_ref().filter(|_| alone && answer.header.flags == Flags::NONE)
+    else {
+        return;
+    };
+    let end = answer.body.len() - rows.content.len() - size_of::<i32>();
+    if let Some(metadata) = answer.body.get(ROWS.len()..end) {
+        statement.seen.learn(metadata, columns);
+    }
+}
+
 fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, Error> {
     let known = || terms.statement.as_ref().map(|statement| statement.result_columns.clone());
-    let columns = rows.metadata.columns.or_else(known).unwrap_or_default();
+    let columns = rows.metadata.columns.clone().or_else(known).unwrap_or_default();
     if columns.len() != rows.metadata.column_count {
         // The server left the metadata out, and what we know of it doesn't fit: reading on would shift columns.
         let (expected, actual) = (columns.len() as i64, rows.metadata.column_count as i64);
@@ -218,6 +253,7 @@ fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, 
         let error = helenus_core::protocol::DecodeError::Length { what, length: actual };
         return Err(Error::Response { node: answer.coordinator, error });
     }
+    learn(answer, &rows, &columns, terms);
     // The content is the end of the body.
     let content = answer.body.len() - rows.content.len()..answer.body.len();
     let paging_state = rows.metadata.paging_state.map(PagingState::from_bytes);

@@ -29,6 +29,7 @@ pub(crate) fn statement(number: usize, version: Version) -> PreparedStatement {
         bind_markers: Arc::new([]),
         partition_key_indexes: Box::new([]),
         result_columns: Arc::new([]),
+        seen: helenus_core::SeenMetadata::default(),
     }
 }
 
