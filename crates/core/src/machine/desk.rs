@@ -39,6 +39,9 @@ impl Desk {
 
     /// No response will come.
     pub(crate) fn fail(&mut self, mut call: Entry, error: RequestError) {
+        if call.is_cancelled() {
+            return self.drop_cancelled(&call);
+        }
         self.counters.failures.add(1);
         if matches!(error, RequestError::TimedOut { .. }) {
             self.counters.timeouts.add(1);

@@ -185,7 +185,10 @@ impl Shard {
             // The server's own error says best why: the table is gone, say.
             Ok(Message::Error(_)) => {
                 for (call, _) in waiting {
-                    self.desk.answer(call, header, connection.address, Body::Lent(body.bytes()));
+                    match call.is_cancelled() {
+                        true => self.desk.drop_cancelled(&call),
+                        false => self.desk.answer(call, header, connection.address, Body::Lent(body.bytes())),
+                    }
                 }
                 return;
             }
