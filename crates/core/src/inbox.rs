@@ -76,6 +76,9 @@ fn split(word: u64) -> (usize, usize) {
     ((word / ONE_REQUEST) as usize, (word % ONE_REQUEST) as usize)
 }
 
+/// The owner of a machine that has ended: no thread's number, for nothing lies at that address.
+const NOBODY: usize = 1;
+
 const ASLEEP: *mut Shared = ptr::without_provenance_mut(1);
 const CLOSED: *mut Shared = ptr::without_provenance_mut(2);
 
@@ -110,7 +113,7 @@ impl Inbox {
         match self.push(entry) {
             Ok(()) => Ok(call),
             Err(entry) => {
-                self.release(1, bytes);
+                self.release(1, bytes).into_iter().for_each(Waker::wake);
                 Err(reject(entry, call))
             }
         }
@@ -147,8 +150,13 @@ impl Inbox {
         split(self.in_flight.load(Ordering::Relaxed)).0
     }
 
-    /// Whether this thread ran the machine last. If the machine is a task of this thread, blocking here would wait for
-    /// ever.
+    /// Whether the machine has run, if only to its end.
+    pub fn has_begun(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether this thread ran the machine last, and the machine has not ended. If the machine is a task of this thread,
+    /// blocking here would wait for ever.
     pub fn is_run_by_this_thread(&self) -> bool {
         self.owner.load(Ordering::Relaxed) == this_thread()
     }
@@ -241,7 +249,7 @@ impl Inbox {
 
     /// The machine is gone: later pushes come back. Gives what was pushed and not taken.
     pub(crate) fn close(&self, into: &mut Vec<Entry>) {
-        self.refusing.store(true, Ordering::Release);
+        self.owner.store(NOBODY, Ordering::Relaxed);
         let head = self.head.swap(CLOSED, Ordering::AcqRel);
         if is_list(head) {
             drain(head, into);

@@ -23,6 +23,8 @@ mod handshake;
 mod incoming;
 mod node;
 mod outgoing;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod pool;
 mod responses;
 mod rng;
@@ -86,9 +88,25 @@ pub struct Shared {
     pub shard: usize,
 }
 
-/// The seed of one shard.
+/// The seed of one shard. Dropped instead of grown it ends the session as a loop that ends does.
 pub fn seed(shared: Shared) -> Seed {
-    Seed::new(move || Box::new(Shard::new(shared)))
+    let ungrown = Ungrown(Some(shared));
+    Seed::new(move || Box::new(ungrown.grow()))
+}
+
+struct Ungrown(Option<Shared>);
+
+impl Ungrown {
+    fn grow(mut self) -> Shard {
+        Shard::new(self.0.take().unwrap_or_else(|| unreachable!("only growing and dropping take it")))
+    }
+}
+
+impl Drop for Ungrown {
+    fn drop(&mut self) {
+        // A machine that ends tells everyone who waits.
+        drop(self.0.take().map(Shard::new));
+    }
 }
 
 /// One machine: its own connections to every node, its own stream ids, timers and waiting requests.
