@@ -53,6 +53,7 @@ impl SessionBuilder {
             page_size: 5_000,
             when_full: WhenFull::Fail,
             drain: Duration::from_secs(5),
+            begin: Duration::from_secs(5),
         };
         Self {
             config: Config::new(Vec::new()),
@@ -116,7 +117,7 @@ impl SessionBuilder {
 
     /// The time for each step until a connection is ready (TCP, STARTUP, authentication, USE); 5 s unless set.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.config.handshake_timeout = timeout;
+        (self.config.handshake_timeout, self.defaults.begin) = (timeout, timeout);
         self
     }
 
@@ -262,7 +263,7 @@ struct Grown {
 
 impl Grown {
     fn finish(self, mut running: Running) -> Session {
-        Session(Arc::new(Shared {
+        Session::of(Arc::new(Shared {
             inboxes: self.machines.iter().map(|machine| machine.inbox.clone()).collect(),
             counters: self.machines.iter().map(|machine| machine.counters.clone()).collect(),
             agreed: self.agreed,

@@ -5,14 +5,14 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use helenus_core::call::Settled;
 use helenus_core::reactor::{Turns, Woken};
 
-use crate::thread;
+use crate::thread::{self, Parker};
 
 pub(crate) struct CallerDriven {
     /// `None` once the machine has exited.
@@ -21,18 +21,25 @@ pub(crate) struct CallerDriven {
     awake: Arc<Awake>,
     /// Threads that wait while another drives.
     sleepers: Mutex<Vec<Waker>>,
+    /// The number of the thread that drives, plus one.
+    driver: AtomicUsize,
+    /// Handles that users have. Callbacks, which the machine owns, have none, or neither would ever be dropped.
+    handles: AtomicUsize,
 }
 
 impl CallerDriven {
     pub(crate) fn new(turns: Box<dyn Turns>) -> Self {
         let awake = Arc::new(Awake { woken: AtomicBool::new(true), interrupt: turns.waker() });
-        Self { awake, turns: Mutex::new(Some(turns)), sleepers: Mutex::default() }
+        let turns = Mutex::new(Some(turns));
+        let (driver, handles) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { awake, turns, sleepers: Mutex::default(), driver, handles }
     }
 
     /// Runs `future` to its end, and the machine on this thread whenever no other thread does.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        let (parker, waker) = thread::parker();
+        let parker = Parker::new();
+        let waker = parker.waker().clone();
         loop {
             let driving = match self.turns.try_lock() {
                 Ok(turns) => Some(turns),
@@ -41,8 +48,9 @@ impl CallerDriven {
                 Err(TryLockError::WouldBlock) => None,
             };
             if let Some(mut turns) = driving {
+                let driving = Driving::begin(&self.driver);
                 let output = self.drive(&mut turns, future.as_mut());
-                drop(turns);
+                drop((driving, turns));
                 self.wake_successor();
                 return output;
             }
@@ -89,9 +97,23 @@ impl CallerDriven {
         }
     }
 
-    /// Ends the machine without waiting for anything. What is pending fails.
-    pub(crate) fn stop(&self) {
-        *self.turns.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Whether this thread drives: waiting here for something else would never end.
+    pub(crate) fn is_driven_by_this_thread(&self) -> bool {
+        self.driver.load(Ordering::Relaxed) == thread::number() + 1
+    }
+
+    /// One handle more.
+    pub(crate) fn hold(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One handle less. After the last nobody can drive any more: the machine ends, and what is pending fails.
+    pub(crate) fn let_go(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Outside the lock, for it calls callbacks, which have handles of their own meanwhile.
+            drop(turns);
+        }
     }
 
     fn wake_successor(&self) {
@@ -106,6 +128,22 @@ impl CallerDriven {
 
     fn lock_sleepers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says, while it lives, which thread drives.
+struct Driving<'a>(&'a AtomicUsize);
+
+impl<'a> Driving<'a> {
+    fn begin(driver: &'a AtomicUsize) -> Self {
+        driver.store(thread::number() + 1, Ordering::Relaxed);
+        Self(driver)
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 

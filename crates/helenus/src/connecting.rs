@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use helenus_core::call::Call;
 
 use crate::builder::submit_connect;
-use crate::{ConnectError, Session, SessionBuilder};
+use crate::{ConnectError, Session, SessionBuilder, thread};
 
 /// A session to be: a future of it. Nothing happens before it is polled, waited for or submitted.
 ///
@@ -47,15 +47,22 @@ impl Connecting {
     /// Blocks until there is a session.
     ///
     /// # Errors
-    /// [`ConnectError`]; [`ConnectError::WouldDeadlock`] on a thread that runs the machine.
+    /// [`ConnectError`]; [`ConnectError::WouldDeadlock`] on a thread that runs the machine, and
+    /// [`ConnectError::NotDriven`] if nothing runs it.
     pub fn wait(mut self) -> Result<Session, ConnectError> {
         self.begin();
         match &self.0 {
             State::Asked(session, _) => {
                 let session = session.clone();
-                session.block_on(self).map_err(|_| ConnectError::WouldDeadlock)?
+                session.may_block().map_err(|_| ConnectError::WouldDeadlock)?;
+                if let Some(caller) = &session.0.caller {
+                    return caller.block_on(self);
+                }
+                let (limit, inbox) = (session.0.defaults.begin, &session.0.inboxes[0]);
+                thread::block_on_if_begun(self, limit, || inbox.has_begun())
+                    .unwrap_or(Err(ConnectError::NotDriven { waited: limit }))
             }
-            _ => crate::thread::block_on(self),
+            _ => thread::block_on(self),
         }
     }
 

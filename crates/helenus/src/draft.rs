@@ -58,6 +58,9 @@ impl Draft {
     }
 
     pub(crate) fn prepare(version: Version, text: &str) -> Result<Self, Error> {
+        if is_use(text) {
+            return Err(Error::UseStatement);
+        }
         let mut frame = begin(version, Opcode::Prepare, text.len());
         Prepare { text, keyspace: None }.put(version, &mut frame)?;
         // Preparing twice is the same as preparing once.

@@ -131,10 +131,11 @@ impl<T: FromAnswer> Request<T> {
             Ok(sealed) => sealed,
             Err(error) => return callback(&Context { session }, Err(error)),
         };
-        let told = session.clone();
+        // No handle: the machine that has the callback ends with the last of these.
+        let told = session.0.clone();
         let callback = Box::new(move |outcome: Outcome, terms: &Terms| {
             let result = finish(outcome, terms, context);
-            callback(&Context { session: told }, result);
+            callback(&Context { session: Session::of(told) }, result);
         });
         if let Err(rejected) = session.inbox().submit(Command::Send(frame), terms, Notify::Callback(callback))
         {

@@ -21,8 +21,7 @@ use crate::{Completions, Error, Prepared, Response, SessionBuilder, thread};
 /// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
 ///
 /// When the last clone is dropped, what is pending gets a few seconds to finish in the background; [`Session::close`]
-/// waits for that.
-#[derive(Clone)]
+/// waits for that. Where only the callers drive the session, nothing can finish then, and it fails at once.
 pub struct Session(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
@@ -43,6 +42,8 @@ pub(crate) struct Defaults {
     pub(crate) page_size: i32,
     pub(crate) when_full: WhenFull,
     pub(crate) drain: Duration,
+    /// How long a driver may take to be run for the first time while a thread waits for it.
+    pub(crate) begin: Duration,
 }
 
 /// What becomes of a request when too many are in flight.
@@ -67,6 +68,14 @@ pub struct Metrics {
 }
 
 impl Session {
+    /// A handle, for a user.
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        if let Some(caller) = &shared.caller {
+            caller.hold();
+        }
+        Self(shared)
+    }
+
     /// Says how to connect.
     pub fn builder() -> SessionBuilder {
         SessionBuilder::new()
@@ -151,8 +160,10 @@ impl Session {
     }
 
     pub(crate) fn may_block(&self) -> Result<(), Error> {
-        let owned =
-            self.0.caller.is_none() && self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread());
+        let owned = match &self.0.caller {
+            Some(caller) => caller.is_driven_by_this_thread(),
+            None => self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread()),
+        };
         if owned || Settled::delivering().is_some() { Err(Error::WouldDeadlock) } else { Ok(()) }
     }
 }
@@ -164,8 +175,19 @@ impl Drop for Shared {
             // An inbox that refuses this has no machine any more.
             let _ = inbox.submit(close, Terms::default(), Notify::Nobody);
         }
-        if let Some(caller) = &self.caller {
-            caller.stop();
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::of(self.0.clone())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(caller) = &self.0.caller {
+            caller.let_go();
         }
     }
 }

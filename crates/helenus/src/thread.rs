@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 /// A small number of this thread's own, so that it sticks to one shard.
 pub(crate) fn number() -> usize {
@@ -20,7 +21,7 @@ pub(crate) fn number() -> usize {
 }
 
 /// Wakes a parked thread.
-pub(crate) struct Unpark {
+struct Unpark {
     thread: Thread,
     woken: AtomicBool,
 }
@@ -30,11 +31,19 @@ impl Unpark {
         Arc::new(Self { thread: thread::current(), woken: AtomicBool::new(false) })
     }
 
-    /// Sleeps until somebody woke it since the last time.
-    pub(crate) fn park(&self) {
+    fn park(&self) {
         while !self.woken.swap(false, Ordering::Acquire) {
             thread::park();
         }
+    }
+
+    fn park_for(&self, limit: Duration) -> bool {
+        let start = Instant::now();
+        while !self.woken.swap(false, Ordering::Acquire) {
+            let Some(left) = limit.checked_sub(start.elapsed()) else { return false };
+            thread::park_timeout(left);
+        }
+        true
     }
 }
 
@@ -50,27 +59,81 @@ impl Wake for Unpark {
     }
 }
 
-thread_local! {
-    static PARKER: (Arc<Unpark>, Waker) = {
-        let parker = Unpark::current();
-        (parker.clone(), parker.into())
-    };
+/// A parker with its waker, which nobody else on this thread uses meanwhile: a future that is polled while another one is
+/// waited for may wait itself, and must not take the wake that is meant for the other.
+pub(crate) struct Parker(Option<Idle>);
+
+type Idle = (Arc<Unpark>, Waker);
+
+// Making one costs two allocations, so the last one is kept.
+thread_local!(static IDLE: Cell<Option<Idle>> = const { Cell::new(None) });
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        let kept = IDLE.try_with(Cell::take).ok().flatten();
+        Self(Some(kept.unwrap_or_else(|| {
+            let unpark = Unpark::current();
+            (unpark.clone(), unpark.into())
+        })))
+    }
+
+    fn both(&self) -> &Idle {
+        self.0.as_ref().unwrap_or_else(|| unreachable!("it is taken by drop alone"))
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.both().1
+    }
+
+    /// Sleeps until somebody woke it since the last time.
+    pub(crate) fn park(&self) {
+        self.both().0.park();
+    }
+
+    /// The same, for at most so long. Says whether it was woken.
+    fn park_for(&self, limit: Duration) -> bool {
+        self.both().0.park_for(limit)
+    }
 }
 
-/// This thread's parker and its waker, made once for each thread.
-pub(crate) fn parker() -> (Arc<Unpark>, Waker) {
-    PARKER.with(Clone::clone)
+impl Drop for Parker {
+    fn drop(&mut self) {
+        let idle = self.0.take();
+        // A thread that is ending keeps none.
+        let _ = IDLE.try_with(|kept| kept.set(idle));
+    }
 }
 
 /// Runs a future to its end, parking in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let (parker, waker) = parker();
-    let mut cx = Context::from_waker(&waker);
+    let parker = Parker::new();
+    let mut cx = Context::from_waker(parker.waker());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
         parker.park();
+    }
+}
+
+/// The same, but gives up if nothing wakes it for `limit` and it has not `begun` by then.
+pub(crate) fn block_on_if_begun<F: Future>(
+    future: F,
+    limit: Duration,
+    begun: impl Fn() -> bool,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let parker = Parker::new();
+    let mut cx = Context::from_waker(parker.waker());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        if begun() {
+            parker.park();
+        } else if !parker.park_for(limit) && !begun() {
+            return None;
+        }
     }
 }
