@@ -1,0 +1,198 @@
+//! What the tests of the session share: the table of reactors, and peers that do as they are told.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    unused_macros,
+    reason = "a part of each test program, which uses a part of it"
+)]
+
+pub mod scripted;
+
+use std::future::Future;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use helenus::reactor::Mio;
+use helenus::{ConnectError, Session, SessionBuilder};
+use helenus_node::Node;
+use helenus_reactor_tokio::Tokio;
+
+/// Whatever takes longer hangs: every test has this long, on a busy machine too.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Each way of running a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    MioThread,
+    MioThreads,
+    MioCaller,
+    TokioRuntime,
+    TokioCurrentThread,
+    TokioMultiThread,
+}
+
+impl Kind {
+    pub const ALL: [Self; 6] = [
+        Self::MioThread,
+        Self::MioThreads,
+        Self::MioCaller,
+        Self::TokioRuntime,
+        Self::TokioCurrentThread,
+        Self::TokioMultiThread,
+    ];
+
+    /// Connects on this reactor.
+    pub fn connect(self, builder: SessionBuilder) -> Result<Session, ConnectError> {
+        match self {
+            Self::MioThread => builder.reactor(Mio::threads(1)).connect().wait(),
+            Self::MioThreads => builder.reactor(Mio::threads(4)).connect().wait(),
+            Self::MioCaller => builder.reactor(Mio::on_caller()).connect().wait(),
+            Self::TokioRuntime => builder.reactor(Tokio::runtime()).connect().wait(),
+            Self::TokioCurrentThread => drive(builder, &mut tokio::runtime::Builder::new_current_thread()),
+            Self::TokioMultiThread => {
+                drive(builder, tokio::runtime::Builder::new_multi_thread().worker_threads(2))
+            }
+        }
+    }
+
+    /// How many machines it has.
+    pub fn shards(self) -> usize {
+        if self == Self::MioThreads { 4 } else { 1 }
+    }
+
+    /// Whether the session moves only while one of its callers waits.
+    pub fn is_caller_driven(self) -> bool {
+        self == Self::MioCaller
+    }
+}
+
+/// The user's own runtime, on a thread that ends with the driver.
+fn drive(builder: SessionBuilder, runtime: &mut tokio::runtime::Builder) -> Result<Session, ConnectError> {
+    let (connecting, driver) = builder.split(Tokio::task());
+    let runtime = runtime.enable_all().build().unwrap();
+    thread::spawn(move || runtime.block_on(async { tokio::spawn(driver).await.unwrap() }));
+    connecting.wait()
+}
+
+/// Mounts each test on every reactor.
+macro_rules! on_every_reactor {
+    ($($test:ident),+ $(,)?) => {
+        on_every_reactor!(@ mio_thread MioThread, $($test),+);
+        on_every_reactor!(@ mio_threads MioThreads, $($test),+);
+        on_every_reactor!(@ mio_caller MioCaller, $($test),+);
+        on_every_reactor!(@ tokio_runtime TokioRuntime, $($test),+);
+        on_every_reactor!(@ tokio_current_thread TokioCurrentThread, $($test),+);
+        on_every_reactor!(@ tokio_multi_thread TokioMultiThread, $($test),+);
+    };
+    (@ $module:ident $kind:ident, $($test:ident),+) => {
+        mod $module {
+            $(#[test]
+            fn $test() {
+                $crate::common::within($crate::common::PATIENCE, || super::$test($crate::common::Kind::$kind));
+            })+
+        }
+    };
+}
+pub(crate) use on_every_reactor;
+
+/// Runs `body` on a thread of its own: a hang is a failure, not a silence.
+pub fn within(limit: Duration, body: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel::<()>();
+    let name = thread::current().name().unwrap_or("test").to_owned();
+    let body = thread::Builder::new().name(name).spawn(move || {
+        let _done = done;
+        body();
+    });
+    let ended = ended.recv_timeout(limit);
+    assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "the test hangs: not done after {limit:?}");
+    if let Err(panic) = body.unwrap().join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Nodes with an empty table `ks.t (id bigint PRIMARY KEY, name text)`, and a session that runs on `kind`.
+pub fn table(kind: Kind, nodes: usize) -> (Node, Session) {
+    table_with(kind, nodes, |builder| builder)
+}
+
+/// The same with more said to the builder.
+pub fn table_with(
+    kind: Kind,
+    nodes: usize,
+    configure: impl FnOnce(SessionBuilder) -> SessionBuilder,
+) -> (Node, Session) {
+    let node = Node::builder().nodes(nodes).start().unwrap();
+    make_table(&node);
+    let session = kind.connect(configure(builder(&node))).unwrap();
+    (node, session)
+}
+
+/// A builder with the nodes' addresses, and patience.
+pub fn builder(node: &Node) -> SessionBuilder {
+    let points = node.addresses().iter().map(ToString::to_string);
+    Session::builder().contact_points(points).request_timeout(PATIENCE)
+}
+
+/// Makes `ks.t` on a session of its own, so that the test's session has counted nothing.
+pub fn make_table(node: &Node) {
+    let session = builder(node).reactor(Mio::on_caller()).connect().wait().unwrap();
+    let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
+    session.query(format!("CREATE KEYSPACE ks WITH replication = {strategy}"), ()).wait().unwrap();
+    session.query("CREATE TABLE ks.t (id bigint PRIMARY KEY, name text)", ()).wait().unwrap();
+    session.close().wait().unwrap();
+}
+
+/// Writes `count` rows, whose names are the ids' texts.
+pub fn fill(session: &Session, count: i64) {
+    let insert = session.prepare("INSERT INTO ks.t (id, name) VALUES (?, ?)").wait().unwrap();
+    let requests = (0..count).map(|id| session.execute(&insert, (id, id.to_string())));
+    for (number, result) in session.execute_concurrent(requests, 256) {
+        result.unwrap_or_else(|error| panic!("insert {number}: {error}"));
+    }
+}
+
+/// How many rows `ks.t` has, by the server's count.
+pub fn count(session: &Session) -> i64 {
+    let response = session.query("SELECT count(*) FROM ks.t", ()).wait().unwrap();
+    response.one::<(i64,)>().unwrap().0
+}
+
+/// Waits until `condition` holds, driving the session if nobody else does.
+pub fn until(session: &Session, what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE / 2, "never: {what}");
+        sleep(session, Duration::from_millis(5));
+    }
+}
+
+/// Sleeps, and runs the session meanwhile if it is driven by its callers.
+pub fn sleep(session: &Session, duration: Duration) {
+    let (woken, waiting) = tokio::sync::oneshot::channel::<()>();
+    thread::spawn(move || {
+        thread::sleep(duration);
+        drop(woken);
+    });
+    let _ = session.block_on(waiting).unwrap();
+}
+
+/// An executor that knows nothing of any reactor: parks this thread.
+pub fn foreign_block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => thread::park_timeout(PATIENCE),
+        }
+    }
+}

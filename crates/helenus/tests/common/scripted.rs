@@ -1,0 +1,170 @@
+//! A server that does as the test says, byte by byte.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use helenus_core::protocol::response::{Message, ResultMessage};
+use helenus_core::protocol::{Flags, Header, Opcode, ServerError, Version, envelope, segment, wire};
+
+/// Listens, and runs `script` on a thread for each connection, with the connection's number. Ends with the process.
+pub fn serve(script: impl Fn(usize, Peer) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let script = Arc::new(script);
+    thread::spawn(move || {
+        for (number, socket) in listener.incoming().enumerate() {
+            let (socket, script) = (socket.unwrap(), script.clone());
+            thread::spawn(move || script(number, Peer::new(socket)));
+        }
+    });
+    address
+}
+
+/// The server's side of one connection.
+pub struct Peer {
+    pub socket: TcpStream,
+    pub version: Version,
+    segments: bool,
+    received: Vec<u8>,
+    /// v5: what was in the segments.
+    envelopes: Vec<u8>,
+}
+
+/// A request as it came.
+pub struct Incoming {
+    pub header: Header,
+    pub body: Vec<u8>,
+}
+
+impl Incoming {
+    pub fn stream(&self) -> i16 {
+        self.header.stream
+    }
+
+    pub fn opcode(&self) -> Opcode {
+        Opcode::from_byte(self.header.opcode).unwrap()
+    }
+
+    /// The CQL text of QUERY and PREPARE.
+    pub fn text(&self) -> String {
+        wire::Reader::new(&self.body).long_string().unwrap().to_owned()
+    }
+}
+
+impl Peer {
+    fn new(socket: TcpStream) -> Self {
+        Self { socket, version: Version::V4, segments: false, received: Vec::new(), envelopes: Vec::new() }
+    }
+
+    /// Answers OPTIONS and STARTUP until the connection is ready. `None`: the client went away before.
+    pub fn handshake(&mut self) -> Option<()> {
+        loop {
+            let request = self.request()?;
+            match request.opcode() {
+                Opcode::Startup => {
+                    self.version = Version::from_byte(request.header.version).unwrap();
+                    self.reply(request.stream(), Opcode::Ready, &[]);
+                    self.segments = self.version.has_segments();
+                    return Some(());
+                }
+                _ => self.reply(request.stream(), Opcode::Supported, &[0, 0]),
+            }
+        }
+    }
+
+    /// The next request; `None` at the end of the connection.
+    pub fn request(&mut self) -> Option<Incoming> {
+        loop {
+            if let Some(request) = self.parse() {
+                return Some(request);
+            }
+            let mut bytes = [0; 4096];
+            match self.socket.read(&mut bytes) {
+                Ok(0) | Err(_) => return None,
+                Ok(n) => self.received.extend_from_slice(&bytes[..n]),
+            }
+        }
+    }
+
+    fn parse(&mut self) -> Option<Incoming> {
+        if !self.segments {
+            return split(&mut self.received);
+        }
+        if let Some(parsed) = segment::parse(&self.received).unwrap() {
+            self.envelopes.extend_from_slice(parsed.payload);
+            let whole = parsed.encoded_len;
+            self.received.drain(..whole);
+        }
+        split(&mut self.envelopes)
+    }
+
+    /// Sends an envelope with this body.
+    pub fn reply(&mut self, stream: i16, opcode: Opcode, body: &[u8]) {
+        let frame = self.frame(stream, opcode, body);
+        self.raw(&frame);
+    }
+
+    /// The bytes of an envelope, in a segment if need be.
+    pub fn frame(&self, stream: i16, opcode: Opcode, body: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let start = if self.segments { segment::open(&mut frame) } else { 0 };
+        let at = envelope::begin(&mut frame, self.version, Flags::NONE, opcode);
+        frame.extend_from_slice(body);
+        envelope::finish(&mut frame, at).unwrap();
+        envelope::set_stream(&mut frame[at..], stream);
+        if self.segments {
+            segment::close(&mut frame, start, true).unwrap();
+        }
+        frame
+    }
+
+    pub fn message(&mut self, stream: i16, message: Message<'_>) {
+        let mut body = Vec::new();
+        let opcode = message.opcode();
+        message.put(self.version, &mut body).unwrap();
+        self.reply(stream, opcode, &body);
+    }
+
+    /// RESULT Void.
+    pub fn void(&mut self, stream: i16) {
+        self.message(stream, Message::Result(ResultMessage::Void));
+    }
+
+    /// An ERROR.
+    pub fn error(&mut self, stream: i16, error: ServerError) {
+        self.message(stream, Message::Error(error));
+    }
+
+    /// Bytes as they are. A client that is gone already is none of the script's business.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.socket.write_all(bytes);
+    }
+
+    /// Answers every request with Void until the client goes away.
+    pub fn be_good(&mut self) {
+        while let Some(request) = self.request() {
+            self.void(request.stream());
+        }
+    }
+
+    /// Closes the connection.
+    pub fn close(self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Reads and says nothing until the client goes away.
+    pub fn be_silent(&mut self) {
+        let mut bytes = [0; 4096];
+        while matches!(self.socket.read(&mut bytes), Ok(1..)) {}
+    }
+}
+
+fn split(received: &mut Vec<u8>) -> Option<Incoming> {
+    let header = Header::parse(received.first_chunk()?);
+    let end = Header::LEN + header.length as usize;
+    let body = received.get(Header::LEN..end)?.to_vec();
+    received.drain(..end);
+    Some(Incoming { header, body })
+}

@@ -1,0 +1,18 @@
+//! The session's API over real sockets, against the embedded node and against servers that misbehave, each test on every
+//! reactor.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod broken;
+mod callbacks;
+mod closing;
+mod concurrent;
+mod connecting;
+mod errors;
+mod limits;
+mod paging;
+mod prepared;
+mod versions;
+mod waiting;
+mod ways;

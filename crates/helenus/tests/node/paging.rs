@@ -1,0 +1,121 @@
+//! Results of many pages: as a stream, an iterator, and page by page.
+
+use futures_util::StreamExt;
+use helenus::{PagingState, Session};
+
+use crate::common::{self, Kind, on_every_reactor, table};
+
+on_every_reactor!(
+    every_row_once_whatever_the_page_size,
+    pages_by_hand_and_in_another_session,
+    a_slow_reader_holds_the_server_back,
+    a_failing_page_ends_the_stream_and_says_where,
+    prepared_statements_page_too,
+    no_rows_at_all,
+);
+
+const SELECT: &str = "SELECT id, name FROM ks.t";
+
+fn sorted(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids
+}
+
+fn read_blocking(session: &Session, page_size: i32) -> Vec<i64> {
+    let rows = session.query(SELECT, ()).page_size(page_size).blocking_iter::<(i64, String)>();
+    sorted(rows.map(|row| row.map(|(id, name)| (assert_eq!(name, id.to_string()), id).1).unwrap()).collect())
+}
+
+fn every_row_once_whatever_the_page_size(kind: Kind) {
+    const ROWS: i64 = 350;
+    let (_node, session) = table(kind, 3);
+    let all: Vec<i64> = (0..ROWS).collect();
+    common::fill(&session, ROWS);
+    for page_size in [1, 7, 100, 349, 350, 351, 10_000, i32::MAX] {
+        assert_eq!(read_blocking(&session, page_size), all, "blocking, pages of {page_size}");
+        let stream = session.query(SELECT, ()).page_size(page_size).stream::<(i64, String)>();
+        let ids = session.block_on(stream.map(|row| row.unwrap().0).collect::<Vec<_>>()).unwrap();
+        assert_eq!(sorted(ids), all, "stream, pages of {page_size}");
+    }
+}
+
+fn pages_by_hand_and_in_another_session(kind: Kind) {
+    let (node, session) = table(kind, 1);
+    common::fill(&session, 25);
+    let (mut ids, mut pages, mut state) = (Vec::new(), 0, None::<PagingState>);
+    loop {
+        let mut request = session.query(SELECT, ()).page_size(10);
+        if let Some(state) = state {
+            request = request.page(PagingState::from_bytes(state.as_bytes()));
+        }
+        let response = request.wait().unwrap();
+        ids.extend(response.page_rows::<(i64, &str)>().unwrap().map(|row| row.unwrap().0));
+        pages += 1;
+        state = response.paging_state().cloned();
+        if state.is_none() {
+            break;
+        }
+    }
+    assert_eq!((sorted(ids), pages), ((0..25).collect(), 3));
+
+    let first = session.query(SELECT, ()).page_size(20).wait().unwrap();
+    let state = first.paging_state().unwrap().clone();
+    session.close().wait().unwrap();
+    let other = kind.connect(common::builder(&node)).unwrap();
+    let rest = other.query(SELECT, ()).page(state).blocking_iter::<(i64, String)>();
+    assert_eq!(rest.map(Result::unwrap).count(), 5);
+}
+
+fn a_slow_reader_holds_the_server_back(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    common::fill(&session, 100);
+    let before = session.metrics().counters.requests_sent;
+    let mut rows = session.query(SELECT, ()).page_size(10).blocking_iter::<(i64, String)>();
+    rows.next().unwrap().unwrap();
+    common::sleep(&session, std::time::Duration::from_millis(50));
+    assert_eq!(session.metrics().counters.requests_sent - before, 2, "the page being read and the next one");
+    drop(rows);
+    let rows = session.query(SELECT, ()).page_size(10).blocking_iter::<(i64, String)>();
+    assert_eq!(rows.take(35).map(Result::unwrap).count(), 35);
+}
+
+fn a_failing_page_ends_the_stream_and_says_where(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    common::fill(&session, 30);
+    let mut rows = session.query(SELECT, ()).page_size(10).blocking_iter::<(i64, String)>();
+    for _ in 0..15 {
+        rows.next().unwrap().unwrap();
+    }
+    session.query("DROP TABLE ks.t", ()).wait().unwrap();
+    // The third page may have been fetched already, or not.
+    let rest: Vec<_> = rows.by_ref().collect();
+    match rest.last().unwrap() {
+        Ok(_) => assert_eq!(rest.len(), 15),
+        Err(error) => {
+            assert!(error.server_error().is_some(), "{error}");
+            assert_eq!(rest.len(), 5 + 1);
+            assert!(rows.paging_state().is_some());
+        }
+    }
+    assert!(rows.next().is_none(), "once and no more");
+    assert!(rows.next().is_none());
+}
+
+fn prepared_statements_page_too(kind: Kind) {
+    let (_node, session) = table(kind, 3);
+    common::fill(&session, 100);
+    let select = session.prepare("SELECT id FROM ks.t WHERE token(id) > ?").wait().unwrap();
+    let rows = session.execute(&select, (i64::MIN,)).page_size(7).blocking_iter::<(i64,)>();
+    assert_eq!(sorted(rows.map(|row| row.unwrap().0).collect()), (0..100).collect::<Vec<_>>());
+}
+
+fn no_rows_at_all(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    assert!(read_blocking(&session, 1).is_empty());
+    let mut stream = session.query(SELECT, ()).stream::<(i64, String)>();
+    assert!(session.block_on(stream.next()).unwrap().is_none());
+    assert!(session.block_on(stream.next()).unwrap().is_none());
+    let response = session.query(SELECT, ()).wait().unwrap();
+    assert_eq!((response.row_count(), response.columns().len()), (0, 2));
+    assert!(response.paging_state().is_none());
+}

@@ -1,0 +1,134 @@
+//! Threads that wait: on the machine's own thread they get an error, elsewhere they may be nested.
+
+use std::time::Duration;
+
+use helenus::{ConnectError, Error};
+use helenus_reactor_tokio::Tokio;
+
+use crate::common::{self, Kind, foreign_block_on, on_every_reactor, table};
+
+on_every_reactor!(
+    a_wait_inside_a_future_that_is_waited_for,
+    a_wait_inside_a_future_does_not_take_anothers_wake,
+    waiters_of_two_sessions,
+);
+
+const SELECT: &str = "SELECT id FROM ks.t";
+
+/// The thread that waits outside may be the one that drives: then waiting inside would never end.
+fn a_wait_inside_a_future_that_is_waited_for(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let inner = session.block_on(async { session.query(SELECT, ()).wait().map(drop) }).unwrap();
+    match inner {
+        Ok(()) => assert!(!kind.is_caller_driven()),
+        Err(Error::WouldDeadlock) => assert!(kind.is_caller_driven()),
+        Err(error) => panic!("{error}"),
+    }
+    session.query(SELECT, ()).wait().unwrap();
+}
+
+fn a_wait_inside_a_future_does_not_take_anothers_wake(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    for _ in 0..50 {
+        let first = session.query(SELECT, ()).submit();
+        let inner = async {
+            // The first is finished while this blocks, and its waker called.
+            for _ in 0..3 {
+                drop(session.query(SELECT, ()).wait());
+            }
+        };
+        let (first, ()) = session.block_on(futures_util::future::join(first, inner)).unwrap();
+        first.unwrap();
+    }
+}
+
+fn waiters_of_two_sessions(kind: Kind) {
+    let (_first_node, first) = table(kind, 1);
+    let (_second_node, second) = table(kind, 1);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (one, other) = if number % 2 == 0 { (&first, &second) } else { (&second, &first) };
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    one.query(SELECT, ()).wait().unwrap();
+                    other.query(SELECT, ()).wait().unwrap();
+                    if !kind.is_caller_driven() {
+                        let both = async {
+                            (one.query(SELECT, ()).await.unwrap(), other.query(SELECT, ()).await.unwrap())
+                        };
+                        one.block_on(both).unwrap();
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn blocking_on_the_thread_whose_runtime_drives_is_an_error() {
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        current_thread().block_on(async {
+            let (connecting, driver) = common::builder(&node).split(Tokio::task());
+            let driver = tokio::spawn(driver);
+            let session = connecting.await.unwrap();
+            assert!(matches!(session.query(SELECT, ()).wait(), Err(Error::WouldDeadlock)));
+            assert!(matches!(session.close().wait(), Err(Error::WouldDeadlock)));
+            assert!(matches!(session.query(SELECT, ()).submit().wait(), Err(Error::WouldDeadlock)));
+            session.query(SELECT, ()).await.unwrap();
+            session.close().await;
+            driver.await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn connecting_with_a_wait_on_the_runtime_that_is_to_drive_is_an_error() {
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        current_thread().block_on(async {
+            let builder = || common::builder(&node).handshake_timeout(Duration::from_millis(300));
+            let (connecting, driver) = builder().split(Tokio::task());
+            tokio::spawn(driver);
+            // The driver has not run yet, so that it would be here is only known by its not running.
+            assert!(matches!(connecting.wait(), Err(ConnectError::NotDriven { .. })));
+            let handle = tokio::runtime::Handle::current();
+            let connecting = builder().reactor(Tokio::handle(handle)).connect();
+            assert!(matches!(connecting.wait(), Err(ConnectError::NotDriven { .. })));
+        });
+    });
+}
+
+#[test]
+fn another_thread_may_wait_for_what_a_runtime_drives() {
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        current_thread().block_on(async {
+            let (connecting, driver) = common::builder(&node).split(Tokio::task());
+            tokio::spawn(driver);
+            let session = tokio::task::spawn_blocking(|| connecting.wait().unwrap()).await.unwrap();
+            let own = session.clone();
+            tokio::task::spawn_blocking(move || own.query(SELECT, ()).wait().unwrap()).await.unwrap();
+            session.query(SELECT, ()).await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_session_on_a_thread_of_its_own_may_be_waited_for_inside_a_runtime() {
+    common::within(common::PATIENCE, || {
+        let (_node, session) = table(Kind::MioThread, 1);
+        current_thread().block_on(async {
+            session.query(SELECT, ()).wait().unwrap();
+            tokio::time::timeout(Duration::from_secs(10), session.query(SELECT, ()).into_future())
+                .await
+                .unwrap()
+                .unwrap();
+        });
+        foreign_block_on(async { session.query(SELECT, ()).await.unwrap() });
+    });
+}
