@@ -45,7 +45,9 @@ fn play(first: u64, count: u64, traced: bool) -> ExitCode {
     }
     let seconds = started.elapsed().as_secs_f64();
     let seeds_per_second = count as f64 / seconds;
-    println!("{count} seeds, {failed} failed; {seeds_per_second:.0} seeds/s, {virtual_seconds:.0} virtual s, {turns} turns");
+    println!(
+        "{count} seeds, {failed} failed; {seeds_per_second:.0} seeds/s, {virtual_seconds:.0} virtual s, {turns} turns"
+    );
     println!(
         "requests {}: answers {} (errors {}), timeouts {}, never sent {}, unknown fate {}, closed {}, cancelled {}, \
          rejected {}; connections broken {}, resends {}",

@@ -67,6 +67,8 @@ pub struct Tally {
     pub resets: u64,
     /// Requests that a node saw again.
     pub resends: u64,
+    /// Requests that met a node which didn't know their statement.
+    pub unprepared: u64,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -82,6 +84,7 @@ impl std::ops::AddAssign for Tally {
         self.closed += other.closed;
         self.resets += other.resets;
         self.resends += other.resends;
+        self.unprepared += other.unprepared;
     }
 }
 
@@ -142,7 +145,8 @@ impl History {
     pub(crate) fn ended(&mut self, now: Time, number: u64, outcome: &Outcome) {
         let record = &mut self.records[number as usize];
         if record.ended || record.cancelled || record.rejected {
-            let text = format!("request {number} ended again, or after it was cancelled or rejected: {record:?}");
+            let text =
+                format!("request {number} ended again, or after it was cancelled or rejected: {record:?}");
             return self.violation(text);
         }
         record.ended = true;
@@ -150,7 +154,8 @@ impl History {
         if let Some(timeout) = record.timeout {
             let took = now.since(record.submitted);
             if took > timeout + LATE {
-                let text = format!("request {number} ended after {took:?}, its timeout is {timeout:?}: {outcome:?}");
+                let text =
+                    format!("request {number} ended after {took:?}, its timeout is {timeout:?}: {outcome:?}");
                 self.violation(text);
             }
         }
@@ -240,6 +245,7 @@ impl History {
     pub(crate) fn unprepared(&mut self, number: u64) {
         if let Some(record) = self.records.get_mut(number as usize) {
             record.seen -= 1;
+            self.tally.unprepared += 1;
         }
     }
 

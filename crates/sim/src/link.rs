@@ -57,13 +57,7 @@ impl Pipe {
         times
     }
 
-    pub(crate) fn end(
-        &mut self,
-        now: Time,
-        reset: bool,
-        network: &Network,
-        rng: &mut Rng,
-    ) -> Option<Time> {
+    pub(crate) fn end(&mut self, now: Time, reset: bool, network: &Network, rng: &mut Rng) -> Option<Time> {
         self.push(now, if reset { Arrival::Reset } else { Arrival::End }, network, rng)
     }
 

@@ -243,13 +243,23 @@ impl Net {
         false
     }
 
-    fn answer(&mut self, link: usize, server: &mut Server, stream: i16, frame: Vec<u8>, bare: bool) -> Vec<u8> {
+    fn answer(
+        &mut self,
+        link: usize,
+        server: &mut Server,
+        stream: i16,
+        frame: Vec<u8>,
+        bare: bool,
+    ) -> Vec<u8> {
         let held = self.rng.chance(300);
         if held {
             self.after(Duration::from_micros(50), Happening::Deed(link, Deed::Flush));
         }
         // RESULT Rows, the answer to a request of a user.
-        if self.swaps && !bare && frame.get(4..13).is_some_and(|head| head[0] == 8 && head[5..] == [0, 0, 0, 2]) {
+        if self.swaps
+            && !bare
+            && frame.get(4..13).is_some_and(|head| head[0] == 8 && head[5..] == [0, 0, 0, 2])
+        {
             match self.swap.take() {
                 Some((other_link, other_stream, other_frame)) if other_link == link => {
                     self.swaps = false;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use helenus_core::protocol::request::Request;
 use helenus_core::protocol::response::{Message, Prepared, ResultMessage};
-use helenus_core::protocol::{Consistency, EncodeError, ErrorKind, Header, ServerError, Version, envelope, segment};
+use helenus_core::protocol::{
+    Consistency, EncodeError, ErrorKind, Header, ServerError, Version, envelope, segment,
+};
 
 use crate::history::History;
 use crate::plan::{Manners, NodePlan};
@@ -257,7 +259,8 @@ impl Node {
         }
         if rng.chance(self.manners.error) {
             let consistency = Consistency::One;
-            let timeout = ErrorKind::ReadTimeout { consistency, received: 0, required: 1, data_present: false };
+            let timeout =
+                ErrorKind::ReadTimeout { consistency, received: 0, required: 1, data_present: false };
             let kind = [ErrorKind::Overloaded, ErrorKind::Invalid, ErrorKind::Server, timeout];
             return wire::error(kind[rng.index(4)].clone(), number, version);
         }
@@ -311,7 +314,11 @@ impl Node {
                 let mut bytes = server.wrapped(&frame);
                 let at = rng.index(bytes.len());
                 bytes[at] ^= 1 << rng.index(8);
-                if server.segmented { Deed::Raw { bytes, closes: false } } else { Deed::Close { reset: true } }
+                if server.segmented {
+                    Deed::Raw { bytes, closes: false }
+                } else {
+                    Deed::Close { reset: true }
+                }
             }
         };
         deeds.push((delay, deed));
@@ -440,7 +447,8 @@ fn garbage(rng: &mut Rng) -> Vec<u8> {
 
 /// What Cassandra says to a version that it doesn't speak, in the highest that it does.
 fn refusal(version: Version, asked: u8) -> Vec<u8> {
-    let text = format!("Invalid or unsupported protocol version ({asked}); the lowest supported version is 3");
+    let text =
+        format!("Invalid or unsupported protocol version ({asked}); the lowest supported version is 3");
     let error = ServerError::new(ErrorKind::Protocol, text);
     wire::response(&Message::Error(error), version).unwrap_or_default()
 }

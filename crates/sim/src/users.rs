@@ -135,7 +135,8 @@ impl Users {
         let number = self.history.submitted(self.now, asked);
         let frame = wire::request(number, statement.as_deref(), padding as usize, version);
         let terms = Terms { timeout: asked.timeout, idempotent: asked.idempotent, statement };
-        let submitted = frame.map(|frame| self.inbox.submit(Command::Send(frame), terms, self.notify(way, number)));
+        let submitted =
+            frame.map(|frame| self.inbox.submit(Command::Send(frame), terms, self.notify(way, number)));
         match submitted {
             Ok(Ok(call)) => {
                 self.calls.insert(number, call);

@@ -603,9 +603,9 @@ impl World {
         }
         let mut users = lock(&self.users);
         if let Some(close_at) = self.close_at {
-            let late = users.closed.is_none_or(|closed| {
-                closed.since(close_at) > self.plan.drain + Duration::from_millis(10)
-            });
+            let late = users
+                .closed
+                .is_none_or(|closed| closed.since(close_at) > self.plan.drain + Duration::from_millis(10));
             if late {
                 let text = format!("Close took from {close_at:?} until {:?}", users.closed);
                 users.history.violation(text);
