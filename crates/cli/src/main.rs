@@ -41,7 +41,29 @@ fn main() -> ExitCode {
         Command::BenchWorker => Ok(bench::worker()),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", in_words(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error and its causes, less those whose words are in it already: the driver's errors say what their causes say.
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.is_empty() => cause,
+        text if text.contains(&cause) => text,
+        text => format!("{text}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let error = anyhow!("refused").context("no node; tried a: refused").context("can't connect");
+        assert_eq!(in_words(&error), "can't connect: no node; tried a: refused");
+    }
 }

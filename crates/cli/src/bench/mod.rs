@@ -2,6 +2,7 @@
 //!
 //! `run` plans, starts a node if there is none, and has each reactor and pattern measured by a [`worker`] process.
 
+mod chart;
 mod children;
 mod cluster;
 mod html;
@@ -201,7 +202,7 @@ impl<'a> Bench<'a> {
         let rows = if stores { Some(self.cluster.find_rows(self.plan.ops)?) } else { written };
         let (failed, figures) = match done {
             Ok((outcome, node)) => (None, Some(Figures::of(outcome, node))),
-            Err(error) => (Some(format!("{error:#}")), None),
+            Err(error) => (Some(crate::in_words(&error)), None),
         };
         Ok(Measured { reactor, pattern, failed, figures, rows })
     }

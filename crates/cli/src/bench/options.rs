@@ -102,8 +102,8 @@ pub(crate) struct Options {
     /// Show the driver's counters and the distribution of latencies, for which every request is timed (else every 7th)
     #[arg(short, long, help_heading = "What comes out")]
     pub(crate) metrics: bool,
-    /// Profile the client's CPU (1,000 samples a second) into FILE, as gzip-less pprof protobuf; with several
-    /// measurements the names of reactor and pattern are added to the file's
+    /// Profile the client's CPU (1,000 samples a second) into FILE, as pprof protobuf; with several measurements the names
+    /// of reactor and pattern are added to the file's
     #[arg(short, long, value_name = "FILE", help_heading = "What comes out")]
     pub(crate) profile: Option<PathBuf>,
     /// Write all figures to FILE as JSON

@@ -106,10 +106,10 @@ async fn future_batches(mut share: Share) -> Record {
 async fn future_full_pipeline(mut share: Share) -> Record {
     let mut futures = VecDeque::with_capacity(share.in_flight);
     for number in share.numbers.clone() {
-        if futures.len() == share.in_flight {
-            if let Some(oldest) = futures.pop_front() {
-                share.finish(oldest).await;
-            }
+        if futures.len() == share.in_flight
+            && let Some(oldest) = futures.pop_front()
+        {
+            share.finish(oldest).await;
         }
         futures.push_back(share.start(number));
     }

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::report::{Figures, Measured, PERCENTILES, Report};
 
-const HEADER: [&str; 12] = [
+pub(crate) const HEADER: [&str; 12] = [
     "reactor",
     "pattern",
     "req/s",
@@ -86,7 +86,7 @@ pub(crate) fn columns(measured: &Measured) -> Vec<String> {
     ]
 }
 
-fn trouble(measured: &Measured) -> String {
+pub(crate) fn trouble(measured: &Measured) -> String {
     let mut text = String::new();
     let name = format!("{} {}", measured.reactor, measured.pattern);
     if let Some(why) = &measured.failed {
@@ -172,7 +172,7 @@ pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -25,7 +25,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 pub(crate) fn worker() -> ExitCode {
     let message = match job().and_then(|(job, orders)| measure(job, orders)) {
         Ok(outcome) => Message::Done(Box::new(outcome)),
-        Err(error) => Message::Failed(format!("{error:#}")),
+        Err(error) => Message::Failed(crate::in_words(&error)),
     };
     say(&message);
     ExitCode::SUCCESS

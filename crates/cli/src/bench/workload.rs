@@ -92,7 +92,7 @@ impl Workload {
     }
 
     pub(crate) fn is_sampled(&self, number: u64) -> bool {
-        number % self.sample_every == 0
+        number.is_multiple_of(self.sample_every)
     }
 
     /// What is wrong with a result, if anything is.
