@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     session.query("CREATE TABLE IF NOT EXISTS start.users (id bigint PRIMARY KEY, name text)", ()).wait()?;
 
     let insert = session.prepare("INSERT INTO start.users (id, name) VALUES (?, ?)").wait()?;
-    let requests = (0..10_000_i64).map(|id| session.execute(&insert, (id, format!("user {id}"))).idempotent(true));
+    let requests =
+        (0..10_000_i64).map(|id| session.execute(&insert, (id, format!("user {id}"))).idempotent(true));
     for (number, result) in session.execute_concurrent(requests, 128) {
         result.map_err(|error| format!("insert {number}: {error}"))?;
     }

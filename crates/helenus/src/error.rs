@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use helenus_core::call::{Fate, RequestError};
 use helenus_core::machine::ContactPointError;
@@ -187,6 +188,11 @@ pub enum ConnectError {
     Unreachable(RequestError),
     /// Blocking here would wait for itself. Await instead.
     WouldDeadlock,
+    /// The driver that is to run the session was not run by anyone.
+    NotDriven {
+        /// How long it was waited for: the handshake's timeout.
+        waited: Duration,
+    },
 }
 
 impl fmt::Display for ConnectError {
@@ -204,6 +210,11 @@ impl fmt::Display for ConnectError {
             Self::Launch(error) => error.fmt(f),
             Self::Unreachable(error) => error.fmt(f),
             Self::WouldDeadlock => Error::WouldDeadlock.fmt(f),
+            Self::NotDriven { waited } => write!(
+                f,
+                "the session's driver was not run within {waited:?}; spawn it on a runtime that is running, and if that \
+                 runtime is to run on this very thread, await the session instead of blocking"
+            ),
         }
     }
 }
@@ -214,7 +225,7 @@ impl std::error::Error for ConnectError {
             Self::ContactPoint(error) => Some(error),
             Self::Launch(error) => Some(error),
             Self::Unreachable(error) => Some(error),
-            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock => None,
+            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock | Self::NotDriven { .. } => None,
         }
     }
 }
