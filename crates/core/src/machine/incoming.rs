@@ -94,17 +94,17 @@ impl Incoming {
         &mut self,
         input: &mut &'a [u8],
         payload: &mut Payload<'a>,
-        bytes_max: u32,
+        accept: Accept,
     ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
         if !self.segmented {
-            let envelope = self.envelopes.next(input, bytes_max)?;
+            let envelope = self.envelopes.next(input, accept)?;
             if envelope.is_none() {
                 self.keep(input);
             }
             return Ok(envelope);
         }
         loop {
-            if let Some(envelope) = self.envelopes.next(&mut payload.rest, bytes_max)? {
+            if let Some(envelope) = self.envelopes.next(&mut payload.rest, accept)? {
                 return Ok(Some(envelope));
             }
             // A self-contained segment ends with an envelope's end; what it leaves would join unrelated bytes.
@@ -159,16 +159,16 @@ impl Splitter {
     fn next<'a>(
         &mut self,
         input: &mut &'a [u8],
-        bytes_max: u32,
+        accept: Accept,
     ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
         if let Some(partial) = self.partial.take() {
             return Ok(self.fill_partial(partial, input));
         }
         if !self.cut.is_empty() {
-            return self.join_cut(input, bytes_max);
+            return self.join_cut(input, accept);
         }
         let Some((bytes, rest)) = input.split_first_chunk::<{ Header::LEN }>() else { return Ok(None) };
-        let header = checked(Header::parse(bytes), bytes_max)?;
+        let header = accept.checked(Header::parse(bytes))?;
         let length = header.length as usize;
         if let Some((body, rest)) = rest.split_at_checked(length) {
             *input = rest;
@@ -185,14 +185,14 @@ impl Splitter {
     fn join_cut<'a>(
         &mut self,
         input: &mut &'a [u8],
-        bytes_max: u32,
+        accept: Accept,
     ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
         let missing = Header::LEN.saturating_sub(self.cut.len());
         let (bytes, rest) = input.split_at(missing.min(input.len()));
         self.cut.extend_from_slice(bytes);
         *input = rest;
         let Some((bytes, body)) = self.cut.split_first_chunk::<{ Header::LEN }>() else { return Ok(None) };
-        let header = checked(Header::parse(bytes), bytes_max)?;
+        let header = accept.checked(Header::parse(bytes))?;
         let body = body.to_vec();
         self.cut.clear();
         Ok(self.fill_partial((header, body), input))
@@ -226,11 +226,26 @@ impl Splitter {
     }
 }
 
-fn checked(header: Header, bytes_max: u32) -> Result<Header, ConnectionError> {
-    if header.length > bytes_max {
-        return Err(ConnectionError::FrameTooLong { bytes: header.length, bytes_max });
+/// What a header may say. It is judged before its body is waited for: garbage may announce any length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accept {
+    pub(crate) bytes_max: u32,
+    /// After the handshake, in which a server may answer in a version of its own choice.
+    pub(crate) agreed: Option<Version>,
+}
+
+impl Accept {
+    fn checked(self, header: Header) -> Result<Header, ConnectionError> {
+        if let Some(agreed) = self.agreed.filter(|agreed| !header.response || header.version != agreed.byte()) {
+            let byte = header.version | u8::from(header.response) << 7;
+            return Err(ConnectionError::WrongVersion { agreed, byte });
+        }
+        let Self { bytes_max, .. } = self;
+        if header.length > bytes_max {
+            return Err(ConnectionError::FrameTooLong { bytes: header.length, bytes_max });
+        }
+        Ok(header)
     }
-    Ok(header)
 }
 
 /// Whether `bytes` can be the beginning of a CQL response of any version that this driver knows or may be told of.
@@ -238,15 +253,12 @@ fn looks_like_cql(bytes: &[u8]) -> bool {
     bytes.first().is_none_or(|first| matches!(first & 0x7F, 1..=6) && first & 0x80 != 0)
 }
 
-/// Whether `header` is a response of `version`.
-pub(crate) fn is_response_of(header: &Header, version: Version) -> bool {
-    header.response && header.version == version.byte()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::{Flags, Opcode, envelope};
+
+    const ACCEPT: Accept = Accept { bytes_max: 1 << 24, agreed: Some(Version::V5) };
 
     fn frame(stream: i16, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -267,7 +279,7 @@ mod tests {
             let whole = incoming.complete(&mut rest);
             for mut input in whole.as_deref().into_iter().chain([rest]) {
                 let mut payload = Payload::default();
-                while let Some((header, body)) = incoming.next(&mut input, &mut payload, 1 << 24).unwrap() {
+                while let Some((header, body)) = incoming.next(&mut input, &mut payload, ACCEPT).unwrap() {
                     found.push((header.stream, body.bytes().to_vec()));
                 }
             }
@@ -317,7 +329,7 @@ mod tests {
     fn lengths_are_refused_before_memory_is_taken() {
         let mut bytes = frame(0, &[]);
         bytes[5..9].copy_from_slice(&u32::MAX.to_be_bytes());
-        let error = Incoming::default().next(&mut &bytes[..], &mut Payload::default(), 1 << 24).unwrap_err();
+        let error = Incoming::default().next(&mut &bytes[..], &mut Payload::default(), ACCEPT).unwrap_err();
         assert!(matches!(error, ConnectionError::FrameTooLong { bytes: u32::MAX, .. }));
     }
 
@@ -328,7 +340,7 @@ mod tests {
         out.extend_from_slice(&frame(1, &[1; 50])[..40]);
         segment::close(&mut out, start, true).unwrap();
         let mut incoming = Incoming { segmented: true, ..Incoming::default() };
-        let error = incoming.next(&mut &out[..], &mut Payload::default(), 1 << 24).unwrap_err();
+        let error = incoming.next(&mut &out[..], &mut Payload::default(), ACCEPT).unwrap_err();
         assert!(matches!(error, ConnectionError::CutEnvelope));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Phase, Preparing};
 use super::handshake::{Next, frame};
-use super::incoming::{Body, Payload, is_response_of};
+use super::incoming::{Accept, Body, Payload};
 use super::streams::{NEVER, Occupant};
 use super::{ConnectionError, Shard};
 use crate::Time;
@@ -40,15 +40,18 @@ impl Shard {
         mut input: &[u8],
     ) -> Result<(), ConnectionError> {
         let mut payload = Payload::default();
-        let bytes_max = self.config.frame_bytes_max;
-        while let Some((header, body)) = connection.incoming.next(&mut input, &mut payload, bytes_max)? {
+        loop {
+            let agreed = connection.is_ready().then_some(connection.version);
+            let accept = Accept { bytes_max: self.config.frame_bytes_max, agreed };
+            let Some((header, body)) = connection.incoming.next(&mut input, &mut payload, accept)? else {
+                return Ok(());
+            };
             if connection.is_ready() {
                 self.response(now, connection, header, body)?;
             } else {
                 self.handshake_response(now, connection, header, body)?;
             }
         }
-        Ok(())
     }
 
     fn handshake_response(
@@ -84,10 +87,6 @@ impl Shard {
         header: Header,
         body: Body<'_>,
     ) -> Result<(), ConnectionError> {
-        if !is_response_of(&header, connection.version) {
-            let byte = header.version | u8::from(header.response) << 7;
-            return Err(ConnectionError::WrongVersion { agreed: connection.version, byte });
-        }
         if !Opcode::from_byte(header.opcode).is_some_and(Opcode::is_response) {
             return Err(ConnectionError::UnexpectedOpcode { opcode: header.opcode, awaited: "a response" });
         }
