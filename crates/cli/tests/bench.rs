@@ -1,4 +1,5 @@
 //! The command as its user runs it, against the node that it starts.
+#![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 #![cfg(all(feature = "reactor-mio", feature = "reactor-tokio"))]
 
 use std::io::{BufRead, BufReader};

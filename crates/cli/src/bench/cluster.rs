@@ -1,11 +1,12 @@
 //! What `bench` itself asks of the cluster: keyspace and table before, the rows after.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use helenus::Session;
 use helenus::value::{RawRow, Uuid};
-use helenus::{Response, Session};
 use serde::Serialize;
 
 use super::job::Target;
@@ -18,7 +19,11 @@ const SCHEMA_TIMEOUT: Duration = Duration::from_secs(120);
 const FILL_IN_FLIGHT: usize = 256;
 
 /// A session beside those that are measured.
-pub(crate) struct Cluster(Session);
+pub(crate) struct Cluster {
+    session: Session,
+    /// How many connections it has, if all are up.
+    turns: usize,
+}
 
 /// What was found of the rows that should be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,16 +42,17 @@ impl Found {
 
 impl Cluster {
     pub(crate) fn connect(target: &Target) -> Result<Self> {
-        Ok(Self(target.builder().connect().wait()?))
+        let turns = target.hosts.len() * target.connections.max(1);
+        Ok(Self { session: target.builder().connect().wait()?, turns })
     }
 
     pub(crate) fn protocol_version(&self) -> String {
-        self.0.version().to_string()
+        self.session.version().to_string()
     }
 
     /// Makes keyspace and table unless they are there. Returns the keyspace's replication factor.
     pub(crate) fn make_table(&self, replication_factor: Option<u32>) -> Result<u32> {
-        let nodes = 1 + self.0.query("SELECT peer FROM system.peers", ()).wait()?.row_count();
+        let nodes = 1 + self.session.query("SELECT peer FROM system.peers", ()).wait()?.row_count();
         let wanted = replication_factor.unwrap_or(nodes.min(3) as u32);
         let strategy = format!("{{'class': 'SimpleStrategy', 'replication_factor': {wanted}}}");
         self.change(&format!("CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {strategy}"))?;
@@ -64,7 +70,7 @@ impl Cluster {
 
     fn replication_factor(&self) -> Result<u32> {
         let text = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
-        let response = self.0.query(text, (KEYSPACE,)).wait()?;
+        let response = self.session.query(text, (KEYSPACE,)).wait()?;
         let row = response.one::<RawRow<'_>>()?;
         let replication = row.cells().next().and_then(|cell| cell.bytes()).map(map_texts).unwrap_or_default();
         let at = replication.iter().position(|text| *text == "replication_factor");
@@ -74,41 +80,50 @@ impl Cluster {
     }
 
     /// Changes the schema and waits until all nodes have the change.
-    fn change(&self, statement: &str) -> Result<Response> {
-        let response = self.0.query(statement, ()).timeout(SCHEMA_TIMEOUT).wait();
-        let response = response.with_context(|| format!("refused: {statement}"))?;
+    fn change(&self, statement: &str) -> Result<()> {
+        let response = self.session.query(statement, ()).timeout(SCHEMA_TIMEOUT).wait();
+        let coordinator = response.with_context(|| format!("refused: {statement}"))?.coordinator();
         let deadline = Instant::now() + SCHEMA_TIMEOUT;
-        while self.schema_versions()?.len() > 1 {
+        while !self.agrees_with(coordinator)? {
             if Instant::now() > deadline {
                 bail!("the nodes did not agree on the schema within {SCHEMA_TIMEOUT:?}; are all of them up?");
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(response)
+        Ok(())
     }
 
-    fn schema_versions(&self) -> Result<BTreeSet<[u8; 16]>> {
+    /// Whether everyone who can be asked has, and knows of, the same schema as `coordinator`. It must be among them: all
+    /// others may still agree on what was before.
+    fn agrees_with(&self, coordinator: SocketAddr) -> Result<bool> {
+        let mut asked = BTreeSet::new();
         let mut versions = BTreeSet::new();
         for table in ["local", "peers"] {
-            let response = self.0.query(format!("SELECT schema_version FROM system.{table}"), ()).wait()?;
-            for row in response.rows::<(Option<Uuid>,)>()? {
-                versions.extend(row?.0.map(|version| *version.as_bytes()));
+            // Requests go round, so each connection has its turn.
+            for _ in 0..self.turns {
+                let response =
+                    self.session.query(format!("SELECT schema_version FROM system.{table}"), ()).wait()?;
+                asked.extend((table == "local").then(|| response.coordinator()));
+                for row in response.rows::<(Option<Uuid>,)>()? {
+                    versions.extend(row?.0.map(|version| *version.as_bytes()));
+                }
             }
         }
-        Ok(versions)
+        Ok(versions.len() == 1 && asked.contains(&coordinator))
     }
 
     pub(crate) fn truncate(&self) -> Result<()> {
-        let done = self.0.query(TRUNCATE, ()).timeout(SCHEMA_TIMEOUT).wait();
+        let done = self.session.query(TRUNCATE, ()).timeout(SCHEMA_TIMEOUT).wait();
         done.map(drop).context("the table can't be emptied")
     }
 
     /// Writes the rows with the keys of `0..rows`.
     pub(crate) fn fill(&self, rows: u64) -> Result<()> {
-        let insert = self.0.prepare(INSERT).wait()?;
-        let requests = (0..rows)
-            .map(|number| self.0.execute(&insert, (Key::of(number).as_str(), "b", "c")).idempotent(true));
-        for (number, result) in self.0.execute_concurrent(requests, FILL_IN_FLIGHT) {
+        let insert = self.session.prepare(INSERT).wait()?;
+        let requests = (0..rows).map(|number| {
+            self.session.execute(&insert, (Key::of(number).as_str(), "b", "c")).idempotent(true)
+        });
+        for (number, result) in self.session.execute_concurrent(requests, FILL_IN_FLIGHT) {
             result.with_context(|| format!("row {number} can't be written"))?;
         }
         Ok(())
@@ -118,7 +133,7 @@ impl Cluster {
     pub(crate) fn find_rows(&self, expected: u64) -> Result<Found> {
         let mut seen = vec![false; usize::try_from(expected)?];
         let mut found = Found { expected, found: 0, strangers: 0 };
-        for row in self.0.query(SELECT_KEYS, ()).blocking_iter::<(String,)>() {
+        for row in self.session.query(SELECT_KEYS, ()).blocking_iter::<(String,)>() {
             let (key,) = row.context("the rows can't be counted")?;
             let place = Key::number(&key).and_then(|number| seen.get_mut(usize::try_from(number).ok()?));
             match place {
@@ -134,7 +149,7 @@ impl Cluster {
     }
 
     pub(crate) fn close(self) -> Result<()> {
-        Ok(self.0.close().wait()?)
+        Ok(self.session.close().wait()?)
     }
 }
 

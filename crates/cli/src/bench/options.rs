@@ -12,7 +12,7 @@ use super::reactor::ReactorName;
 /// Requests without and with `--quick`, the latter for the embedded node and for real ones.
 const OPS: u64 = 100_000;
 const QUICK_OPS: u64 = 30_000;
-const QUICK_OPS_REAL: u64 = 2_000;
+const QUICK_OPS_REAL: u64 = 1_000;
 
 /// Measures the driver: for each reactor and pattern a process of its own writes rows, each under a key of its own, and
 /// afterwards every row is looked for. Without --hosts it starts a small node of its own, as a process too, so that the

@@ -28,6 +28,7 @@ pub(crate) enum Waiting {
     /// By blocking calls: `wait`, iterators.
     Blocking,
     /// By `.await`, in a task.
+    #[cfg_attr(not(feature = "reactor-tokio"), expect(dead_code, reason = "no other reactor has tasks"))]
     Await,
 }
 
