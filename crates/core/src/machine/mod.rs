@@ -29,6 +29,8 @@ mod pool;
 mod responses;
 mod rng;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, ContactPoint, ContactPointError, Credentials, STREAMS_MAX};
 pub use counters::{CounterReader, Counters};

@@ -66,8 +66,11 @@ impl Shard {
             let first = [header.version | u8::from(header.response) << 7, header.flags.0].to_vec();
             return Err(ConnectionError::NotCql { first });
         }
-        // A server that refuses the version may answer on stream 0, whatever the request's was; it is 0 here anyway.
-        connection.streams.release(header.stream);
+        // A server that refuses the version may answer on a stream of its own choice; nothing else may.
+        let (occupant, _) = connection.streams.release(header.stream);
+        if !matches!(occupant, Occupant::Handshake) && header.opcode != Opcode::Error.byte() {
+            return Err(ConnectionError::UnexpectedStream(header.stream));
+        }
         let phase = std::mem::replace(&mut connection.phase, Phase::Opening { deadline: NEVER });
         let Phase::Handshaking { mut handshake, .. } = phase else {
             return Err(ConnectionError::UnexpectedStream(header.stream));
