@@ -40,6 +40,7 @@ fn every_reactor_and_pattern_writes_every_row() {
         let figures = &measured["figures"];
         assert_eq!(figures["error_count"], 0, "{measured}");
         assert_eq!(measured["rows"]["found"], 1_000, "{measured}");
+        assert_eq!(measured["rows"]["lost"], 0, "{measured}");
         assert_eq!(measured["rows"]["strangers"], 0, "{measured}");
         assert_eq!(figures["counters"]["answers"], 1_000, "{measured}");
         assert!(figures["requests_per_s"].as_f64().unwrap() > 0.0);
@@ -99,7 +100,7 @@ fn failed_requests_are_counted_shown_and_fatal() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("10 requests failed: server: overloaded; for example: "), "{text}");
-    assert!(text.contains("10 rows are MISSING"), "{text}");
+    assert!(text.contains("10 rows are missing, all of requests that failed"), "{text}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Found {
     pub(crate) expected: u64,
     pub(crate) found: u64,
+    /// Rows that are missing although the cluster acknowledged them. `None` if that isn't known.
+    pub(crate) lost: Option<u64>,
     /// Rows that nobody wrote in this run.
     pub(crate) strangers: u64,
 }
@@ -129,10 +131,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Reads all keys, page after page, and looks for those of `0..expected`.
-    pub(crate) fn find_rows(&self, expected: u64) -> Result<Found> {
+    /// Reads all keys, page after page, and looks for those of `0..expected`. `failed` are those whose requests failed: they
+    /// may be there or not. `None` if nobody knows.
+    pub(crate) fn find_rows(&self, expected: u64, failed: Option<&[u64]>) -> Result<Found> {
         let mut seen = vec![false; usize::try_from(expected)?];
-        let mut found = Found { expected, found: 0, strangers: 0 };
+        let mut found = Found { expected, found: 0, lost: None, strangers: 0 };
         for row in self.session.query(SELECT_KEYS, ()).blocking_iter::<(String,)>() {
             let (key,) = row.context("the rows can't be counted")?;
             let place = Key::number(&key).and_then(|number| seen.get_mut(usize::try_from(number).ok()?));
@@ -145,6 +148,11 @@ impl Cluster {
                 _ => found.strangers += 1,
             }
         }
+        found.lost = failed.map(|failed| {
+            let excused =
+                failed.iter().filter(|number| seen.get(**number as usize) == Some(&false)).count() as u64;
+            expected - found.found - excused
+        });
         Ok(found)
     }
 

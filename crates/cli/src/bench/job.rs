@@ -94,6 +94,8 @@ pub(crate) struct Outcome {
     pub(crate) memory_idle_bytes: Option<u64>,
     pub(crate) memory_peak_bytes: Option<u64>,
     pub(crate) errors: Errors,
+    /// The numbers of the requests that failed.
+    pub(crate) failed: Vec<u64>,
     /// What the driver counted meanwhile, and what stands at the end.
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) protocol_version: u8,
@@ -139,6 +141,7 @@ impl Outcome {
             *self.counters.entry(name).or_default() += count;
         }
         self.errors.merge(other.errors);
+        self.failed.extend(other.failed);
         Self {
             ops: self.ops + other.ops,
             wall: self.wall.max(other.wall),
@@ -148,6 +151,7 @@ impl Outcome {
             memory_idle_bytes: self.memory_idle_bytes.zip(other.memory_idle_bytes).map(|(a, b)| a + b),
             memory_peak_bytes: self.memory_peak_bytes.zip(other.memory_peak_bytes).map(|(a, b)| a + b),
             errors: self.errors,
+            failed: self.failed,
             counters: self.counters,
             protocol_version: self.protocol_version.min(other.protocol_version),
         }
@@ -201,6 +205,7 @@ mod tests {
             memory_idle_bytes: Some(1_000),
             memory_peak_bytes: Some(1_500),
             errors,
+            failed: vec![ops],
             counters: [("writes".to_owned(), ops)].into(),
             protocol_version: 5,
         }
@@ -215,6 +220,7 @@ mod tests {
         assert_eq!(merged.memory_bytes(), Some(1_000));
         assert_eq!(merged.counter("writes"), 300);
         assert_eq!(merged.errors.total(), 30);
+        assert_eq!(merged.failed, [100, 200]);
         assert_eq!(merged.errors.0["timed out"].example, "example of 100");
         assert_eq!(merged.throughput().round(), 3_750.0);
     }

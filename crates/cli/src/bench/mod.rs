@@ -129,7 +129,7 @@ impl<'a> Bench<'a> {
             protocol_version: options.protocol_version.map(helenus::Version::byte),
             consistency: options.consistency.to_string(),
             connections: options.connections,
-            on_wire: options.on_wire,
+            on_wire: options.on_wire(),
             timeout: options.request_timeout(),
             ops: plan.ops,
         };
@@ -154,6 +154,7 @@ impl<'a> Bench<'a> {
             processes: options.processes,
             in_flight: options.in_flight,
             connections_per_node: options.connections,
+            on_wire_per_connection_max: options.on_wire(),
             consistency: options.consistency.to_string(),
             replication_factor: self.replication_factor,
             pinned: self.pins.in_words(),
@@ -183,7 +184,7 @@ impl<'a> Bench<'a> {
     fn write_rows(&self) -> Result<Found> {
         self.cluster.truncate()?;
         self.cluster.fill(self.plan.ops)?;
-        self.cluster.find_rows(self.plan.ops)
+        self.cluster.find_rows(self.plan.ops, Some(&[]))
     }
 
     fn measure(
@@ -199,7 +200,8 @@ impl<'a> Bench<'a> {
         }
         let job = self.job(reactor, pattern);
         let done = run::run(&job, self.options.processes, self.node.as_mut(), bar);
-        let rows = if stores { Some(self.cluster.find_rows(self.plan.ops)?) } else { written };
+        let failed = done.as_ref().ok().map(|(outcome, _)| &*outcome.failed);
+        let rows = if stores { Some(self.cluster.find_rows(self.plan.ops, failed)?) } else { written };
         let (failed, figures) = match done {
             Ok((outcome, node)) => (None, Some(Figures::of(outcome, node))),
             Err(error) => (Some(crate::in_words(&error)), None),

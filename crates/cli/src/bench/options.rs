@@ -14,6 +14,9 @@ const OPS: u64 = 100_000;
 const QUICK_OPS: u64 = 30_000;
 const QUICK_OPS_REAL: u64 = 1_000;
 
+/// Of --on-wire, for real clusters.
+const ON_WIRE_REAL: usize = 1_024;
+
 /// Measures the driver: for each reactor and pattern a process of its own writes rows, each under a key of its own, and
 /// afterwards every row is looked for. Without --hosts it starts a small node of its own, as a process too, so that the
 /// CPU figures are the client's alone.
@@ -66,7 +69,8 @@ pub(crate) struct Options {
     /// Connections to each node
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "What with")]
     pub(crate) connections: usize,
-    /// Requests whose answers are awaited on one connection, at most; more wait in the driver
+    /// Requests whose answers are awaited on one connection, at most; more wait in the driver. 1024 with --hosts if not given,
+    /// for a cluster that gets much more at once lets writes time out; else the driver's own limit
     #[arg(long, value_name = "N", help_heading = "What with")]
     pub(crate) on_wire: Option<usize>,
     /// How long a request may take, in seconds
@@ -204,6 +208,11 @@ impl Options {
         let password =
             password.context("--user needs a password: give --password, or set HELENUS_PASSWORD")?;
         Ok(Some((user, password)))
+    }
+
+    /// Requests on the wire of one connection, at most; `None` is the driver's limit.
+    pub(crate) fn on_wire(&self) -> Option<usize> {
+        self.on_wire.or((!self.hosts.is_empty()).then_some(ON_WIRE_REAL))
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

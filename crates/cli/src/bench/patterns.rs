@@ -229,6 +229,7 @@ impl Chains {
             // No request can be started any more, and each would fail within the call that starts it.
             let rest = numbers.end - numbers.start;
             record.errors.add("session closed", rest, || example);
+            record.failed.extend(numbers.clone());
             *left -= rest as usize;
             numbers.start = numbers.end;
         }

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) processes: u16,
     pub(crate) in_flight: u32,
     pub(crate) connections_per_node: usize,
+    /// `None` is the driver's own limit.
+    pub(crate) on_wire_per_connection_max: Option<usize>,
     pub(crate) consistency: String,
     pub(crate) replication_factor: u32,
     /// "none", or which CPU is whose.

@@ -97,11 +97,15 @@ pub(crate) fn trouble(measured: &Measured) -> String {
         let _ = writeln!(text, "{name}: {count} requests failed: {kind}; for example: {}", error.example);
     }
     if let Some(rows) = measured.rows.filter(|rows| !rows.is_all()) {
+        let lost = match rows.lost {
+            None => "how many of them were acknowledged is not known".to_owned(),
+            Some(0) => "all of requests that failed".to_owned(),
+            Some(lost) => format!("{} of them LOST: they were acknowledged", thousands(lost)),
+        };
+        let (missing, strangers) = (thousands(rows.expected - rows.found), thousands(rows.strangers));
         let _ = writeln!(
             text,
-            "{name}: {} rows are MISSING, and {} are there that nobody wrote in this run",
-            thousands(rows.expected - rows.found),
-            thousands(rows.strangers)
+            "{name}: {missing} rows are missing, {lost}; {strangers} are there that this run did not write"
         );
     }
     text
@@ -147,13 +151,16 @@ pub(crate) fn how_sentences(report: &Report) -> Vec<String> {
     vec![
         format!(
             "{} {} for each reactor and pattern, each measurement in {} of its own with {}, {} in flight for each; {} to each \
-             node.",
+             node{}.",
             thousands(setup.requests),
             setup.operation,
             if setup.processes == 1 { "a process".into() } else { format!("{} processes", setup.processes) },
             plural(setup.threads, "thread"),
             thousands(setup.in_flight.into()),
             plural(u16::try_from(setup.connections_per_node).unwrap_or(u16::MAX), "connection"),
+            setup
+                .on_wire_per_connection_max
+                .map_or(String::new(), |max| format!(" with at most {} on the wire", thousands(max as u64))),
         ),
         format!(
             "Server: {}; protocol {}, consistency {}, replication factor {}; pinned: {}.",

@@ -128,6 +128,7 @@ impl Run {
         let mut latencies: Option<hdrhistogram::Histogram<u64>> = None;
         for record in records {
             outcome.errors.merge(record.errors);
+            outcome.failed.extend(record.failed);
             match &mut latencies {
                 Some(all) => all.add(&record.latencies).context("latencies can't be added")?,
                 None => latencies = Some(record.latencies),

@@ -121,6 +121,8 @@ const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
 pub(crate) struct Record {
     pub(crate) latencies: Histogram<u64>,
     pub(crate) errors: Errors,
+    /// The numbers of the requests that failed.
+    pub(crate) failed: Vec<u64>,
     finished: Arc<AtomicU64>,
 }
 
@@ -128,7 +130,7 @@ impl Record {
     /// `finished` is counted up, for the progress bar.
     pub(crate) fn new(finished: Arc<AtomicU64>) -> Self {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("1 < an hour, 3 <= 5");
-        Self { latencies, errors: Errors::default(), finished }
+        Self { latencies, errors: Errors::default(), failed: Vec::new(), finished }
     }
 
     pub(crate) fn end(&mut self, work: &Workload, started: Started, result: Result<Response, Error>) {
@@ -139,6 +141,7 @@ impl Record {
         }
         if let Some((kind, example)) = work.verdict(started.number, result) {
             self.errors.add(kind, 1, || example);
+            self.failed.push(started.number);
         }
     }
 }
