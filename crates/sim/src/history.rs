@@ -94,6 +94,8 @@ pub(crate) struct History {
     records: Vec<Record>,
     pub(crate) tally: Tally,
     violations: Vec<Violation>,
+    /// Of what users were told, and when.
+    pub(crate) digest: u64,
     /// Accepted and neither ended nor cancelled.
     pub(crate) open: u64,
 }
@@ -151,6 +153,10 @@ impl History {
         }
         record.ended = true;
         self.open -= 1;
+        let fate = outcome.as_ref().err().map_or(0, |error| 1 + u64::from(error.fate() == Fate::Unknown));
+        for part in [number, now.as_nanos(), fate] {
+            self.digest = (self.digest ^ part).wrapping_mul(0x0000_0100_0000_01B3);
+        }
         if let Some(timeout) = record.timeout {
             let took = now.since(record.submitted);
             if took > timeout + LATE {

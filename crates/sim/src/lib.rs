@@ -20,6 +20,7 @@ mod net;
 mod node;
 mod plan;
 mod rng;
+mod script;
 mod trace;
 mod users;
 mod wire;
@@ -59,7 +60,7 @@ pub enum Planted {
 pub struct Report {
     /// How many of what.
     pub tally: Tally,
-    /// Equal for equal runs: a hash of every event.
+    /// Equal for equal runs: a hash of every event, and of what users were told.
     pub trace_hash: u64,
     /// How much virtual time passed.
     pub elapsed: Duration,
@@ -79,7 +80,7 @@ pub fn run(seed: u64, options: Options) -> Report {
     }
     Report {
         tally: users.history.tally,
-        trace_hash: world.net.trace.hash(),
+        trace_hash: world.net.trace.hash() ^ users.history.digest,
         elapsed: world.net.now.since(Time::ZERO),
         turns: world.turns,
         violations: users.history.violations().to_vec(),

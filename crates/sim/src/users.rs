@@ -27,7 +27,7 @@ pub(crate) enum Wish {
 
 /// All users, behind one lock that callbacks share.
 pub(crate) struct Users {
-    me: Weak<Mutex<Users>>,
+    me: Weak<Mutex<Self>>,
     inbox: Arc<Inbox>,
     load: Load,
     rng: Rng,

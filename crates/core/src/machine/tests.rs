@@ -1,224 +1,16 @@
 //! The shard by hand-fed bytes: each test is the server, the network and the clock.
 
-use std::collections::BTreeMap;
-use std::io;
+mod rig;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::PreparedStatement;
 use crate::call::{Call, Command, Fate, Notify, Outcome, Reply, ReprepareFailure, RequestError, Terms};
-use crate::inbox::Limits;
 use crate::protocol::request::{AuthResponse, Request};
-use crate::protocol::response::{Message, Prepared, ResultMessage};
-use crate::protocol::{ErrorKind, Flags, Header, Opcode, ServerError, envelope, segment};
-use crate::reactor::JobOutcome;
-
-const MS: Duration = Duration::from_millis(1);
-
-/// A shard and everything around it.
-struct Rig {
-    shard: Option<Shard>,
-    inbox: Arc<Inbox>,
-    counters: CounterReader,
-    now: Time,
-    /// Opened and not closed, in order.
-    open: Vec<ConnId>,
-    /// Bytes that the kernel took and the server has not looked at.
-    sent: BTreeMap<ConnId, Vec<u8>>,
-    /// Blocks stay with the kernel, which takes nothing of them.
-    stuck: bool,
-    closed: Vec<ConnId>,
-    exited: bool,
-}
-
-impl Rig {
-    fn new(points: &[&str], configure: impl FnOnce(&mut Config)) -> Self {
-        let points = points.iter().map(|point| ContactPoint::parse(point, 9042).unwrap());
-        let mut config = Config::new(points.collect());
-        config.version = Version::V4;
-        configure(&mut config);
-        let inbox = Arc::new(Inbox::new(Limits { in_flight_max: 20, ..Limits::default() }));
-        let counters = CounterReader::default();
-        let shard = Shard::new(Shared {
-            config: Arc::new(config),
-            inbox: inbox.clone(),
-            agreed: Arc::default(),
-            counters: counters.clone(),
-            shard: 0,
-        });
-        let mut rig = Self {
-            shard: Some(shard),
-            inbox,
-            counters,
-            now: Time::ZERO,
-            open: Vec::new(),
-            sent: BTreeMap::new(),
-            stuck: false,
-            closed: Vec::new(),
-            exited: false,
-        };
-        rig.turn();
-        rig
-    }
-
-    /// One node, one connection, ready.
-    fn ready(configure: impl FnOnce(&mut Config)) -> (Self, ConnId) {
-        let mut rig = Self::new(&["10.0.0.1"], configure);
-        let conn = rig.open[0];
-        rig.make_ready(conn);
-        (rig, conn)
-    }
-
-    fn make_ready(&mut self, conn: ConnId) {
-        self.event(Event::Opened { conn });
-        self.take_requests(conn);
-        self.reply(conn, 0, &Message::Ready);
-    }
-
-    fn shard(&mut self) -> &mut Shard {
-        self.shard.as_mut().unwrap()
-    }
-
-    fn turn(&mut self) {
-        let now = self.now;
-        let mut batch = Settled::new();
-        let shard = self.shard();
-        if shard.deadline().is_some_and(|at| at <= now) {
-            shard.handle(now, Event::Tick);
-        }
-        shard.take_inbox(now, 1_000);
-        let mut sends = Vec::new();
-        while let Some(action) = self.shard().poll_action(now) {
-            match action {
-                Action::Open { conn, .. } => self.open.push(conn),
-                Action::Send(conn) => sends.push(conn),
-                Action::Close(conn) => {
-                    self.open.retain(|open| *open != conn);
-                    self.closed.push(conn);
-                }
-                Action::Offload { job, .. } => {
-                    let outcome = JobOutcome::Resolved(Err(io::Error::other("no such host")));
-                    self.shard().handle(now, Event::Done { job, outcome });
-                }
-                Action::Exit => self.exited = true,
-            }
-        }
-        for conn in sends {
-            let Some(block) = self.shard().take_block(conn) else { continue };
-            if !self.stuck {
-                self.sent.entry(conn).or_default().extend(&block.0);
-                self.shard().handle(now, Event::Sent { conn, block });
-            }
-        }
-        self.shard().settle(&mut batch);
-        batch.deliver();
-    }
-
-    fn event(&mut self, event: Event<'_>) {
-        let now = self.now;
-        self.shard().handle(now, event);
-        self.turn();
-    }
-
-    fn bytes(&mut self, conn: ConnId, bytes: &[u8]) {
-        self.event(Event::Bytes { conn, bytes });
-    }
-
-    fn reply(&mut self, conn: ConnId, stream: i16, message: &Message<'_>) {
-        self.bytes(conn, &response(Version::V4, stream, message));
-    }
-
-    fn refuse(&mut self, conn: ConnId) {
-        self.open.retain(|open| *open != conn);
-        let cause = CloseCause::Connect(io::ErrorKind::ConnectionRefused.into());
-        self.event(Event::Closed { conn, accepted_bytes: 0, cause });
-    }
-
-    fn lose(&mut self, conn: ConnId, accepted_bytes: usize) {
-        self.open.retain(|open| *open != conn);
-        self.event(Event::Closed { conn, accepted_bytes, cause: CloseCause::Eof });
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now = self.now + time;
-        self.turn();
-    }
-
-    fn submit(&mut self, command: Command, terms: Terms) -> Call {
-        let call = self.inbox.submit(command, terms, Notify::Nobody).unwrap();
-        self.turn();
-        call
-    }
-
-    fn query(&mut self, terms: Terms) -> Call {
-        self.submit(Command::Send(query()), terms)
-    }
-
-    /// What the server got on a connection, as opcode and stream.
-    fn take_requests(&mut self, conn: ConnId) -> Vec<(Opcode, i16)> {
-        let bytes = self.sent.remove(&conn).unwrap_or_default();
-        frames(&bytes).into_iter().map(|(header, _)| (opcode(&header), header.stream)).collect()
-    }
-}
-
-fn opcode(header: &Header) -> Opcode {
-    Opcode::from_byte(header.opcode).unwrap()
-}
-
-fn frames(mut bytes: &[u8]) -> Vec<(Header, Vec<u8>)> {
-    let mut found = Vec::new();
-    while let Some((head, rest)) = bytes.split_first_chunk::<{ Header::LEN }>() {
-        let header = Header::parse(head);
-        let (body, rest) = rest.split_at(header.length as usize);
-        found.push((header, body.to_vec()));
-        bytes = rest;
-    }
-    assert!(bytes.is_empty(), "only whole frames are sent");
-    found
-}
-
-fn response(version: Version, stream: i16, message: &Message<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    let start = envelope::begin(&mut out, version, Flags::NONE, message.opcode());
-    message.put(version, &mut out).unwrap();
-    envelope::finish(&mut out, start).unwrap();
-    envelope::set_stream(&mut out, stream);
-    out
-}
-
-fn query() -> Vec<u8> {
-    handshake::frame(Version::V4, Opcode::Query, |out| {
-        crate::protocol::request::Query::new("SELECT").put(Version::V4, out)
-    })
-    .unwrap()
-}
-
-fn error(kind: ErrorKind) -> Message<'static> {
-    Message::Error(ServerError::new(kind, "no"))
-}
-
-const VOID: Message<'static> = Message::Result(ResultMessage::Void);
-
-fn prepared(id: &[u8]) -> Message<'_> {
-    Message::Result(ResultMessage::Prepared(Prepared { id, ..Prepared::default() }))
-}
-
-fn statement() -> Arc<PreparedStatement> {
-    Arc::new(PreparedStatement {
-        text: "INSERT".into(),
-        id: (*b"id").into(),
-        result_metadata_id: None,
-        bind_markers: Arc::new([]),
-        partition_key_indexes: Box::new([]),
-        result_columns: Arc::new([]),
-        seen: Default::default(),
-    })
-}
-
-fn within(timeout: Duration) -> Terms {
-    Terms { timeout: Some(timeout), ..Terms::default() }
-}
+use crate::protocol::response::Message;
+use crate::protocol::{ErrorKind, Opcode, ServerError, segment};
+use rig::{MS, Rig, VOID, error, frames, opcode, prepared, query, response, statement, within};
 
 /// The causes that a `Connect` fails with.
 fn causes(outcome: Option<Outcome>) -> Vec<Arc<ConnectionError>> {
@@ -685,11 +477,12 @@ fn dropping_the_machine_fails_what_is_pending() {
 
 #[test]
 fn a_ready_connection_ends_with_what_can_not_be() {
+    type Check = fn(&ConnectionError) -> bool;
     let mut long = response(Version::V4, 0, &VOID);
     long[5..9].copy_from_slice(&1_001_u32.to_be_bytes());
     let mut opcode = response(Version::V4, 0, &VOID);
     opcode[4] = 0x77;
-    let cases: [(Vec<u8>, fn(&ConnectionError) -> bool); 4] = [
+    let cases: [(Vec<u8>, Check); 4] = [
         (long, |error| matches!(error, ConnectionError::FrameTooLong { bytes: 1_001, bytes_max: 1_000 })),
         (opcode, |error| matches!(error, ConnectionError::UnexpectedOpcode { opcode: 0x77, .. })),
         (response(Version::V4, 1, &VOID), |error| matches!(error, ConnectionError::UnexpectedStream(1))),
