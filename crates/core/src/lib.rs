@@ -17,6 +17,6 @@ mod statement;
 mod time;
 pub mod value;
 
-pub use inbox::{Inbox, Limits, Rejected};
+pub use inbox::{Inbox, Limits, Place, Rejected};
 pub use statement::{PreparedStatement, SeenMetadata};
 pub use time::Time;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use helenus_core::Place;
 use helenus_core::call::{Call, Command, Notify, RequestError, Terms, Window, recycle};
 
 use crate::request::finish;
@@ -32,6 +33,8 @@ pub struct Completions<I> {
     in_flight: usize,
     /// Sealed but refused for load.
     held_back: Option<(Vec<u8>, Terms)>,
+    /// In the line of those for whom there was no room, while none of its own requests can make some.
+    place: Option<Place>,
     finished: Vec<usize>,
     ready: VecDeque<(usize, Result<Response, Error>)>,
 }
@@ -49,6 +52,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
             started: 0,
             in_flight: 0,
             held_back: None,
+            place: None,
             finished: Vec::new(),
             ready: VecDeque::new(),
         }
@@ -122,14 +126,24 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                     },
                 },
             };
-            if !self.start(frame, terms, waker) {
+            if self.start(frame, terms) {
+                continue;
+            }
+            if self.held_back.is_none() || self.in_flight > 0 {
                 return;
+            }
+            // Others fill the session; the next of theirs that ends makes room, unless it has already.
+            self.session.inbox().wait_for_room(&mut self.place, waker);
+            if let Some((frame, terms)) = self.held_back.take() {
+                if !self.start(frame, terms) {
+                    return;
+                }
             }
         }
     }
 
     /// Hands one to the machine. `false`: no more for now.
-    fn start(&mut self, frame: Vec<u8>, terms: Terms, waker: &Waker) -> bool {
+    fn start(&mut self, frame: Vec<u8>, terms: Terms) -> bool {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -137,6 +151,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
         let notify = Notify::Window(self.window.clone(), slot);
         match self.session.inbox().submit(Command::Send(frame), terms, notify) {
             Ok(call) => {
+                self.place.take().map(Place::done);
                 self.slots[slot] = Some((self.started, call));
                 self.started += 1;
                 self.in_flight += 1;
@@ -147,10 +162,6 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                 match (rejected.error, rejected.command) {
                     (RequestError::Overloaded { .. }, Command::Send(frame)) => {
                         self.held_back = Some((frame, rejected.terms));
-                        if self.in_flight == 0 {
-                            // Others fill the session; the next of theirs that ends makes room.
-                            self.session.inbox().wait_for_room(waker);
-                        }
                         false
                     }
                     (error, _) => {

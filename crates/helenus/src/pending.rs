@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use helenus_core::Place;
 use helenus_core::call::{Call, Command, Notify, RequestError, Terms, recycle};
 
 use crate::request::{FromAnswer, finish};
@@ -21,7 +22,7 @@ pub struct Pending<T: FromAnswer> {
 
 enum State {
     /// Not accepted yet: not polled, or there was no room.
-    Unsent(Vec<u8>, Terms),
+    Unsent(Vec<u8>, Terms, Option<Place>),
     Sent(Call),
     Failed(Error),
     Done,
@@ -34,7 +35,7 @@ impl<T: FromAnswer> Pending<T> {
         context: T::Context,
     ) -> Self {
         let state = match sealed {
-            Ok((frame, terms)) => State::Unsent(frame, terms),
+            Ok((frame, terms)) => State::Unsent(frame, terms, None),
             Err(error) => State::Failed(error),
         };
         Self { session, state, context: Some(context) }
@@ -42,18 +43,21 @@ impl<T: FromAnswer> Pending<T> {
 
     /// Hands it to the machine. `false`: there is no room, and it is to wait for some.
     pub(crate) fn start(&mut self, notify: Notify) -> bool {
-        let (frame, terms) = match std::mem::replace(&mut self.state, State::Done) {
-            State::Unsent(frame, terms) => (frame, terms),
+        let (frame, terms, place) = match std::mem::replace(&mut self.state, State::Done) {
+            State::Unsent(frame, terms, place) => (frame, terms, place),
             started => {
                 self.state = started;
                 return true;
             }
         };
         self.state = match self.session.inbox().submit(Command::Send(frame), terms, notify) {
-            Ok(call) => State::Sent(call),
+            Ok(call) => {
+                place.map(Place::done);
+                State::Sent(call)
+            }
             Err(rejected) => match (rejected.error, rejected.command) {
                 (RequestError::Overloaded { .. }, Command::Send(frame)) if self.waits_for_room() => {
-                    self.state = State::Unsent(frame, rejected.terms);
+                    self.state = State::Unsent(frame, rejected.terms, place);
                     return false;
                 }
                 (error, _) => State::Failed(error.into()),
@@ -69,7 +73,9 @@ impl<T: FromAnswer> Pending<T> {
     /// Starts it with `waker` in place; if there is no room, leaves `waker` to hear of some.
     fn start_or_wait(&mut self, waker: &Waker) {
         if !self.start(Notify::Waker(waker.clone())) {
-            self.session.inbox().wait_for_room(waker);
+            if let State::Unsent(_, _, place) = &mut self.state {
+                self.session.inbox().wait_for_room(place, waker);
+            }
             // Room that came in between woke nobody.
             self.start(Notify::Waker(waker.clone()));
         }

@@ -152,7 +152,7 @@ impl Session {
     }
 
     /// The inbox that this thread uses: the machine's own in its callbacks, else always the same.
-    pub(crate) fn inbox(&self) -> &Inbox {
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
         match &*self.0.inboxes {
             [only] => only,
             inboxes => &inboxes[Settled::delivering().unwrap_or_else(thread::number) % inboxes.len()],
