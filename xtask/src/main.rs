@@ -1,2 +1,65 @@
-//! Placeholder.
-fn main() {}
+//! The tasks of the workspace: `cargo xtask --help` lists them.
+
+mod bench_all_reactors;
+mod bench_peers;
+mod cassandra;
+mod ci;
+mod instructions;
+mod lint;
+mod need;
+mod node;
+mod shell;
+mod sim;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks of the helenus workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Lint, then test: what continuous integration runs
+    Ci,
+    /// Formatting, clippy, docs, licences and tidiness
+    Lint,
+    /// Every test, real Cassandra included
+    Test,
+    /// A real Cassandra cluster on this machine
+    #[command(subcommand)]
+    Cassandra(cassandra::Command),
+    /// Every reactor times every pattern: a table, JSON and an HTML page under target/bench/
+    BenchAllReactors(bench_all_reactors::Arguments),
+    /// helenus beside other drivers and a bare loop
+    BenchPeers(bench_peers::Arguments),
+    /// Instruction counts, compared with the baseline of this rustc
+    Instructions(instructions::Arguments),
+    /// Simulator seeds
+    Sim(sim::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Ci => ci::run(),
+        Task::Lint => lint::run(),
+        Task::Test => test::run(),
+        Task::Cassandra(command) => cassandra::run(command),
+        Task::BenchAllReactors(arguments) => bench_all_reactors::run_bench(&arguments),
+        Task::BenchPeers(arguments) => bench_peers::run_peers(&arguments),
+        Task::Instructions(arguments) => instructions::run(&arguments),
+        Task::Sim(arguments) => sim::run_seeds(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Formatting, clippy, docs, licences, tidiness: whatever can be said about the code without running it.
+
+use crate::shell::{cargo, run, step};
+use crate::{need, tidy};
+use anyhow::Result;
+
+/// Features of `helenus` that must each build alone. A new reactor is added here.
+const REACTORS: &[&str] = &["reactor-mio", "reactor-tokio"];
+
+pub(crate) fn run() -> Result<()> {
+    step("formatting", formatting)?;
+    step("tidy", tidy::check)?;
+    step("clippy", || self::run_clippy(&["--workspace", "--all-targets", "--all-features"]))?;
+    step("features alone", features)?;
+    step("docs", docs)?;
+    step("licences, bans, sources", deny)
+}
+
+fn formatting() -> Result<()> {
+    run(&mut cargo(["fmt", "--all", "--check"]))
+}
+
+fn run_clippy(what: &[&str]) -> Result<()> {
+    run(&mut cargo([&["clippy", "--quiet"], what, &["--", "-D", "warnings"]].concat()))
+}
+
+fn features() -> Result<()> {
+    run_clippy(&["-p", "helenus", "--no-default-features"])?;
+    for reactor in REACTORS {
+        run_clippy(&["-p", "helenus", "--no-default-features", "--features", reactor])?;
+    }
+    Ok(())
+}
+
+fn docs() -> Result<()> {
+    let mut doc = cargo(["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]);
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn deny() -> Result<()> {
+    need::cargo_deny()?;
+    run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
+}

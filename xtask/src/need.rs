@@ -1,0 +1,80 @@
+//! Programs from outside the workspace that tasks need, and the line that installs each.
+
+use crate::shell::{cargo, run};
+use anyhow::Result;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program that a task needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    Java17,
+    Maven,
+    OpenSsl,
+    Valgrind,
+}
+
+impl Need {
+    /// The line that installs it on Debian.
+    pub(crate) fn install(self) -> &'static str {
+        match self {
+            Self::Java17 => "apt-get install -y openjdk-17-jre-headless",
+            Self::Maven => "apt-get install -y maven",
+            Self::OpenSsl => "apt-get install -y openssl",
+            Self::Valgrind => "apt-get install -y valgrind",
+        }
+    }
+
+    /// Whether it is there.
+    pub(crate) fn is_met(self) -> bool {
+        match self {
+            Self::Java17 => java17().is_some(),
+            Self::Maven => answers("mvn", "--version"),
+            Self::OpenSsl => answers("openssl", "version"),
+            Self::Valgrind => answers("valgrind", "--version"),
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Java17 => "Java 17",
+            Self::Maven => "Maven",
+            Self::OpenSsl => "openssl",
+            Self::Valgrind => "valgrind",
+        };
+        write!(f, "{name} is missing: {}", self.install())
+    }
+}
+
+/// Installs cargo-deny if it is missing. A debug build checks a lock file as well as any, and is there sooner.
+pub(crate) fn cargo_deny() -> Result<()> {
+    if answers("cargo-deny", "--version") {
+        return Ok(());
+    }
+    run(&mut cargo(["install", "--locked", "--debug", "--quiet", "cargo-deny"]))
+}
+
+/// Those of `needs` that are missing.
+pub(crate) fn missing(needs: &[Need]) -> Vec<Need> {
+    needs.iter().copied().filter(|need| !need.is_met()).collect()
+}
+
+/// A Java of version 17: `JAVA_HOME`, then the path, then where Debian puts it beside a newer default.
+pub(crate) fn java17() -> Option<PathBuf> {
+    let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+    let installed = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten();
+    let installed = installed.map(|entry| entry.path().join("bin/java"));
+    home.into_iter().chain([PathBuf::from("java")]).chain(installed).find(|java| is_java17(java))
+}
+
+fn is_java17(java: &Path) -> bool {
+    let Ok(output) = Command::new(java).arg("-version").output() else { return false };
+    output.status.success() && String::from_utf8_lossy(&output.stderr).contains("version \"17")
+}
+
+fn answers(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+}
