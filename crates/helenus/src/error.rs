@@ -225,7 +225,9 @@ impl std::error::Error for ConnectError {
             Self::ContactPoint(error) => Some(error),
             Self::Launch(error) => Some(error),
             Self::Unreachable(error) => Some(error),
-            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock | Self::NotDriven { .. } => None,
+            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock | Self::NotDriven { .. } => {
+                None
+            }
         }
     }
 }

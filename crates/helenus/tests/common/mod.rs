@@ -76,17 +76,29 @@ fn drive(builder: SessionBuilder, runtime: &mut tokio::runtime::Builder) -> Resu
     connecting.wait()
 }
 
-/// Mounts each test on every reactor.
+/// Mounts each test on every reactor. `ignored "why":` before them marks them all.
 macro_rules! on_every_reactor {
-    ($($test:ident),+ $(,)?) => {
-        on_every_reactor!(@ mio_thread MioThread, $($test),+);
-        on_every_reactor!(@ mio_threads MioThreads, $($test),+);
-        on_every_reactor!(@ mio_caller MioCaller, $($test),+);
-        on_every_reactor!(@ tokio_runtime TokioRuntime, $($test),+);
-        on_every_reactor!(@ tokio_current_thread TokioCurrentThread, $($test),+);
-        on_every_reactor!(@ tokio_multi_thread TokioMultiThread, $($test),+);
+    ($($arguments:tt)+) => {
+        $crate::common::on_reactor!(mio_thread MioThread $($arguments)+);
+        $crate::common::on_reactor!(mio_threads MioThreads $($arguments)+);
+        $crate::common::on_reactor!(mio_caller MioCaller $($arguments)+);
+        $crate::common::on_reactor!(tokio_runtime TokioRuntime $($arguments)+);
+        $crate::common::on_reactor!(tokio_current_thread TokioCurrentThread $($arguments)+);
+        $crate::common::on_reactor!(tokio_multi_thread TokioMultiThread $($arguments)+);
     };
-    (@ $module:ident $kind:ident, $($test:ident),+) => {
+}
+
+macro_rules! on_reactor {
+    ($module:ident $kind:ident ignored $why:literal: $($test:ident),+ $(,)?) => {
+        mod $module {
+            $(#[test]
+            #[ignore = $why]
+            fn $test() {
+                $crate::common::within($crate::common::PATIENCE * 3, || super::$test($crate::common::Kind::$kind));
+            })+
+        }
+    };
+    ($module:ident $kind:ident $($test:ident),+ $(,)?) => {
         mod $module {
             $(#[test]
             fn $test() {
@@ -96,6 +108,7 @@ macro_rules! on_every_reactor {
     };
 }
 pub(crate) use on_every_reactor;
+pub(crate) use on_reactor;
 
 /// Runs `body` on a thread of its own: a hang is a failure, not a silence.
 pub fn within(limit: Duration, body: impl FnOnce() + Send + 'static) {

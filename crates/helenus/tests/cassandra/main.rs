@@ -1,0 +1,22 @@
+//! The session against a real cluster of three nodes, each test on every reactor.
+//!
+//! `cargo xtask cassandra up --nodes 3`, then
+//! `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`.
+//! `cargo xtask test` does both. Without a cluster the tests are listed as ignored; run all the same they fail.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cluster;
+mod errors;
+mod stopped;
+mod values;
+mod writing;
+
+/// Mounts tests that need a real cluster.
+macro_rules! on_real_cassandra {
+    ($($test:ident),+ $(,)?) => {
+        $crate::common::on_every_reactor!(ignored "SKIPPED: needs a real Cassandra: `cargo xtask cassandra up --nodes 3`, then `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`": $($test),+);
+    };
+}
+pub(crate) use on_real_cassandra;
