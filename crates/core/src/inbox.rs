@@ -250,7 +250,8 @@ impl Inbox {
     /// Takes the first `count` out of the line.
     fn call_up(&self, count: usize) -> Vec<Waker> {
         let mut line = lock(&self.line);
-        let called = std::iter::from_fn(|| line.waiting.pop_first()).take(count).map(|(_, waker)| waker).collect();
+        let called =
+            std::iter::from_fn(|| line.waiting.pop_first()).take(count).map(|(_, waker)| waker).collect();
         self.waiting.store(line.waiting.len(), Ordering::SeqCst);
         called
     }

@@ -236,7 +236,8 @@ pub(crate) struct Accept {
 
 impl Accept {
     fn checked(self, header: Header) -> Result<Header, ConnectionError> {
-        if let Some(agreed) = self.agreed.filter(|agreed| !header.response || header.version != agreed.byte()) {
+        if let Some(agreed) = self.agreed.filter(|agreed| !header.response || header.version != agreed.byte())
+        {
             let byte = header.version | u8::from(header.response) << 7;
             return Err(ConnectionError::WrongVersion { agreed, byte });
         }
