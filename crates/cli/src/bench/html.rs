@@ -72,7 +72,7 @@ fn summary(report: &Report) -> String {
     };
     format!(
         "Most requests per second: <b>{} {}</b>, {}. Least client CPU for a request: <b>{} {}</b>, {:.2} us. Of the {} \
-         measurements {} went without an error and with every row found.",
+         measurements {} went without an error{}.",
         fastest.reactor,
         fastest.pattern,
         thousands(speed.requests_per_s.round() as u64),
@@ -81,6 +81,11 @@ fn summary(report: &Report) -> String {
         cost.client_cpu_us_per_request,
         report.results.len(),
         report.results.iter().filter(|measured| measured.is_good()).count(),
+        if report.results.iter().any(|measured| measured.rows.is_some()) {
+            " and with every row found"
+        } else {
+            ""
+        },
     )
 }
 

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 pub(crate) use options::Options;
 pub(crate) use worker::worker;
@@ -240,9 +240,13 @@ fn bar(ops: u64, name: String) -> ProgressBar {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(ops), target).with_message(name);
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
-    match style {
-        Ok(style) => bar.with_style(style),
+    match ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {rate} {eta}") {
+        Ok(style) => bar.with_style(style.with_key("rate", rate)),
         Err(_) => bar,
     }
+}
+
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // What can't be written is drawn again in a moment.
+    let _ = write!(out, "{} req/s", table::thousands(state.per_sec() as u64));
 }

@@ -106,8 +106,8 @@ pub(crate) struct Options {
     /// Show the driver's counters and the distribution of latencies, for which every request is timed (else every 7th)
     #[arg(short, long, help_heading = "What comes out")]
     pub(crate) metrics: bool,
-    /// Profile the client's CPU (1,000 samples a second) into FILE, as pprof protobuf; with several measurements the names
-    /// of reactor and pattern are added to the file's
+    /// Profile the client's CPU (1,000 samples a second, where the system's timer is that fine) into FILE, as pprof
+    /// protobuf; with several measurements the names of reactor and pattern are added to the file's
     #[arg(short, long, value_name = "FILE", help_heading = "What comes out")]
     pub(crate) profile: Option<PathBuf>,
     /// Write all figures to FILE as JSON
@@ -135,7 +135,7 @@ What the columns say:
   limit      what held it up, judged by CPU time over wall time: 'server' where the node that was started had its one
              thread busy 85 % of the time, 'client' where the client used 85 % of a core or more. Of a real cluster no CPU
              is known: 'server' there means that the client used less than half a core, with many requests in flight.
-             'round trip' is neither: the time between question and answer.
+             'round trip' is neither: client and server waited for each other.
 
 Exit code: 0, or 1 if a request failed or a row is missing.";
 
