@@ -13,7 +13,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run_peers(arguments: &Arguments) -> Result<()> {
     run(&mut cargo(["build", "--release", "-p", "helenus-cli"]))?;
     let manifest = "benches/peers/Cargo.toml";
-    run(&mut cargo(["build", "--release", "--manifest-path", manifest, "--target-dir", "benches/peers/target"]))?;
+    run(&mut cargo([
+        "build",
+        "--release",
+        "--manifest-path",
+        manifest,
+        "--target-dir",
+        "benches/peers/target",
+    ]))?;
     let mut peers = command("benches/peers/target/release/peers", ["run"]);
     run(peers.args(&arguments.rest).env("HELENUS_BIN", cargo_target().join("release/helenus")))
 }

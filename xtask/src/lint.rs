@@ -1,6 +1,6 @@
 //! Formatting, clippy, docs, licences, tidiness: whatever can be said about the code without running it.
 
-use crate::shell::{cargo, run, step};
+use crate::shell::{cargo, run as run_command, step};
 use crate::{need, tidy};
 use anyhow::Result;
 
@@ -10,18 +10,18 @@ const REACTORS: &[&str] = &["reactor-mio", "reactor-tokio"];
 pub(crate) fn run() -> Result<()> {
     step("formatting", formatting)?;
     step("tidy", tidy::check)?;
-    step("clippy", || self::run_clippy(&["--workspace", "--all-targets", "--all-features"]))?;
+    step("clippy", || run_clippy(&["--workspace", "--all-targets", "--all-features"]))?;
     step("features alone", features)?;
     step("docs", docs)?;
     step("licences, bans, sources", deny)
 }
 
 fn formatting() -> Result<()> {
-    run(&mut cargo(["fmt", "--all", "--check"]))
+    run_command(&mut cargo(["fmt", "--all", "--check"]))
 }
 
 fn run_clippy(what: &[&str]) -> Result<()> {
-    run(&mut cargo([&["clippy", "--quiet"], what, &["--", "-D", "warnings"]].concat()))
+    run_command(&mut cargo([&["clippy", "--quiet"], what, &["--", "-D", "warnings"]].concat()))
 }
 
 fn features() -> Result<()> {
@@ -34,10 +34,10 @@ fn features() -> Result<()> {
 
 fn docs() -> Result<()> {
     let mut doc = cargo(["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]);
-    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn deny() -> Result<()> {
     need::cargo_deny()?;
-    run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
+    run_command(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
 }

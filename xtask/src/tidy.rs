@@ -11,7 +11,8 @@ const LINES_MAX: usize = 900;
 const UNSAFE: &[&str] = &["crates/core/src/inbox.rs", "crates/core/src/call/shared.rs"];
 
 /// Beginnings of paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] = &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
+const MACHINE_PATHS: &[&str] =
+    &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
 
 pub(crate) fn check() -> Result<()> {
     let mut faults = Vec::new();
