@@ -28,18 +28,24 @@ pub struct PreparedStatement {
 /// Before v5 every result carries names and types of its columns, and must: nothing else would tell of an ALTER TABLE. They
 /// are nearly always the same bytes as last time, so they are compared rather than decoded again. Other bytes are decoded.
 #[derive(Clone, Debug, Default)]
-pub struct SeenMetadata(OnceLock<(Box<[u8]>, Arc<[ColumnSpec]>)>);
+pub struct SeenMetadata(OnceLock<Seen>);
+
+#[derive(Clone, Debug)]
+struct Seen {
+    bytes: Box<[u8]>,
+    columns: Arc<[ColumnSpec]>,
+}
 
 impl SeenMetadata {
     /// If `bytes` begin with the metadata seen before: its columns, and what follows it.
     #[inline]
     pub fn recognise<'a>(&self, bytes: &'a [u8]) -> Option<(&Arc<[ColumnSpec]>, &'a [u8])> {
-        let (seen, columns) = self.0.get()?;
-        Some((columns, bytes.strip_prefix(&**seen)?))
+        let seen = self.0.get()?;
+        Some((&seen.columns, bytes.strip_prefix(&*seen.bytes)?))
     }
 
     /// Remembers the first metadata that it is told; `columns` is what `bytes` say.
     pub fn learn(&self, bytes: &[u8], columns: &Arc<[ColumnSpec]>) {
-        self.0.get_or_init(|| (bytes.into(), columns.clone()));
+        self.0.get_or_init(|| Seen { bytes: bytes.into(), columns: columns.clone() });
     }
 }
