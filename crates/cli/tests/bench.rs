@@ -1,6 +1,6 @@
 //! The command as its user runs it, against the node that it starts.
-#![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 #![cfg(all(feature = "reactor-mio", feature = "reactor-tokio"))]
+#![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
