@@ -98,6 +98,7 @@ impl<T: FromAnswer> Request<T> {
 
     /// Gives session, the sealed frame or what is wrong with it, and the context.
     #[inline]
+    #[expect(clippy::type_complexity, reason = "three parts that are taken apart where they come out")]
     pub(crate) fn seal(self) -> (Session, Result<(Vec<u8>, Terms), Error>, T::Context) {
         let Self { session, draft, context } = self;
         let sealed = draft.and_then(|mut draft| draft.seal(session.version(), &session.0.defaults));
