@@ -200,9 +200,20 @@ impl World {
             self.asleep = machine.arm();
         }
         if self.asleep {
+            self.check_rest(&mut *machine);
             self.check_books();
         }
         self.machine = Some(machine);
+    }
+
+    /// A machine that lets the reactor sleep has nothing left to say.
+    fn check_rest(&mut self, machine: &mut dyn Machine) {
+        if self.deliver(machine) {
+            self.violation("the machine sleeps on outcomes".into());
+        }
+        while let Some(action) = machine.poll_action(self.net.now) {
+            self.violation(format!("the machine sleeps on {action:?}"));
+        }
     }
 
     /// While the machine sleeps, what is in flight is what users wait for, and perhaps what they lost interest in.
