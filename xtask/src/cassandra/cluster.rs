@@ -16,7 +16,7 @@ pub(crate) struct Cluster {
     pub(crate) tls: bool,
 }
 
-const START_TIMEOUT: Duration = Duration::from_secs(180);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Starts the cluster and returns when each node answers and knows all others. The same cluster is kept if it
 /// is up and well; anything else of this checkout is taken down first. Says whether it was started just now.
@@ -149,7 +149,11 @@ fn wait(nodes: &[Node], peers: u8) -> Result<()> {
                 bail!("node {} has ended; {}", gone.number, gone.last_words());
             }
             if start.elapsed() > START_TIMEOUT {
-                let error = error.context(format!("node {} isn't ready after 180 s", node.number));
+                let error = error.context(format!(
+                    "node {} isn't ready after {} s",
+                    node.number,
+                    START_TIMEOUT.as_secs()
+                ));
                 return Err(error.context(node.last_words()));
             }
             sleep(Duration::from_millis(200));

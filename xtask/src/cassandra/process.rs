@@ -73,16 +73,18 @@ impl Process {
         Ok(())
     }
 
-    /// Kills the process if it is there, and returns when it is gone.
+    /// Kills the process if it is there, and returns when it is gone with its sockets.
     pub(super) fn kill(&self) -> Result<()> {
         let start = Instant::now();
-        while self.state() != State::Gone {
-            if start.elapsed() > Duration::from_secs(20) {
-                bail!("process {:?} is still there 20 s after SIGKILL", self.id());
-            }
+        if let Some(id) = self.id() {
             // It may have ended by itself since.
             let _ = self.signal(Signal::Kill);
-            sleep(Duration::from_millis(50));
+            while self.state() != State::Gone || threads(id) > 1 {
+                if start.elapsed() > Duration::from_secs(20) {
+                    bail!("process {id} is still there 20 s after SIGKILL");
+                }
+                sleep(Duration::from_millis(10));
+            }
         }
         let _ = fs::remove_file(&self.file);
         Ok(())
@@ -94,6 +96,11 @@ impl Process {
         let line = fs::read(format!("/proc/{id}/cmdline")).ok()?;
         line.split(|&byte| byte == 0).any(|argument| argument == self.mark.as_bytes()).then_some(id)
     }
+}
+
+/// How many threads the process has: the first may be gone while others still hold the sockets.
+fn threads(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count)
 }
 
 #[cfg(test)]
