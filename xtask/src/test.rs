@@ -2,7 +2,7 @@
 
 use crate::cassandra::{self, Cluster};
 use crate::shell::{cargo, in_ci, run as run_command, step};
-use crate::{need, sim};
+use crate::{instructions, need, sim};
 use anyhow::{Result, bail};
 
 const NODES: u8 = 3;
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<()> {
     step("simulator", sim::quick)?;
     step("examples", examples)?;
     let mut skipped = Vec::new();
+    skipped.extend(step("instruction counts", instructions::check)?);
     skipped.extend(step("real Cassandra", real_cassandra)?);
     report(&skipped)
 }
