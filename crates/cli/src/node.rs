@@ -39,7 +39,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let signals = Signals::block();
+    let signals = Signals::block()?;
     if !options.pin.is_empty() {
         os::pin(&options.pin)?;
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         })?;
     }
     out.flush()?;
-    signals.wait();
+    signals.wait()?;
     drop(node);
     Ok(())
 }

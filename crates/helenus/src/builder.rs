@@ -109,7 +109,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Connections for each contact point and shard; 1 unless set. One carries 32,000 requests at a time.
+    /// Connections for each contact point and shard; 1 unless set. One is enough for most programs.
     pub fn connections_per_node(mut self, connections: usize) -> Self {
         self.config.connections_per_node = connections.max(1);
         self
@@ -141,8 +141,9 @@ impl SessionBuilder {
         self
     }
 
-    /// Requests whose answers are awaited on one connection, at most 32,760 (the protocol's ids less a few for the driver's
-    /// own); more wait in the queue.
+    /// Requests whose answers are awaited on one connection; more wait in the queue. 1,024 unless set, at most 32,760 (the
+    /// protocol's ids less a few for the driver's own). A node isn't made faster by more: its queues grow until writes time
+    /// out there.
     pub fn on_wire_max(mut self, requests: usize) -> Self {
         self.config.streams_max = requests;
         self

@@ -130,20 +130,8 @@ impl fmt::Display for ShapeError {
 
 impl std::error::Error for ShapeError {}
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bind(error) => Some(error),
-            Self::Encode(error) => Some(error),
-            Self::Request(error) => Some(error),
-            Self::Server { error, .. } => Some(error),
-            Self::Response { error, .. } => Some(error),
-            Self::Row(error) => Some(error),
-            Self::Shape(error) => Some(error),
-            Self::WouldDeadlock | Self::UseStatement => None,
-        }
-    }
-}
+/// The message holds the words of its causes, and the variants hold the causes: a `source` would say them twice.
+impl std::error::Error for Error {}
 
 impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
@@ -219,15 +207,5 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::ContactPoint(error) => Some(error),
-            Self::Launch(error) => Some(error),
-            Self::Unreachable(error) => Some(error),
-            Self::NoContactPoint | Self::NoReactor { .. } | Self::WouldDeadlock | Self::NotDriven { .. } => {
-                None
-            }
-        }
-    }
-}
+/// The message holds the words of its causes, and the variants hold the causes: a `source` would say them twice.
+impl std::error::Error for ConnectError {}

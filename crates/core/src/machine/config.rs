@@ -36,7 +36,8 @@ pub struct Config {
     pub reconnect_base: Duration,
     /// The longest such pause.
     pub reconnect_max: Duration,
-    /// Requests on one connection whose answers are awaited, at most [`STREAMS_MAX`].
+    /// Requests on one connection whose answers are awaited, at most [`STREAMS_MAX`]; 1,024 unless set. More of them don't
+    /// make a node faster, but let its queues grow until writes time out; the rest waits here, where it is bounded.
     pub streams_max: usize,
     /// Stream ids without anyone who waits; beyond, or if no others are left, the connection is replaced.
     pub orphans_max: usize,
@@ -67,7 +68,7 @@ impl Config {
             heartbeat_timeout: Duration::from_secs(10),
             reconnect_base: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(60),
-            streams_max: STREAMS_MAX,
+            streams_max: 1_024,
             orphans_max: 1_024,
             frame_bytes_max: 256 << 20,
             attempts_max: 4,

@@ -190,15 +190,5 @@ impl fmt::Display for ConnectionError {
     }
 }
 
-impl std::error::Error for ConnectionError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Resolve(error) | Self::Connect(error) | Self::Io(error) => Some(error),
-            Self::Segment(error) => Some(error),
-            Self::Decode(error) => Some(error),
-            Self::Encode(error) => Some(error),
-            Self::CredentialsRefused { error, .. } | Self::Refused(_, error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// The message holds the words of its causes, and the variants hold the causes: a `source` would say them twice.
+impl std::error::Error for ConnectionError {}

@@ -87,14 +87,8 @@ impl fmt::Display for LaunchError {
     }
 }
 
-impl std::error::Error for LaunchError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unsupported { .. } => None,
-            Self::Io { source, .. } => Some(source),
-        }
-    }
-}
+/// The message holds the words of its causes, and the variants hold the causes: a `source` would say them twice.
+impl std::error::Error for LaunchError {}
 
 /// Why [`Turns::turn`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
