@@ -151,7 +151,9 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
         let notify = Notify::Window(self.window.clone(), slot);
         match self.session.inbox().submit(Command::Send(frame), terms, notify) {
             Ok(call) => {
-                self.place.take().map(Place::done);
+                if let Some(place) = self.place.take() {
+                    place.done();
+                }
                 self.slots[slot] = Some((self.started, call));
                 self.started += 1;
                 self.in_flight += 1;

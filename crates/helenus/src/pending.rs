@@ -52,7 +52,9 @@ impl<T: FromAnswer> Pending<T> {
         };
         self.state = match self.session.inbox().submit(Command::Send(frame), terms, notify) {
             Ok(call) => {
-                place.map(Place::done);
+                if let Some(place) = place {
+                    place.done();
+                }
                 State::Sent(call)
             }
             Err(rejected) => match (rejected.error, rejected.command) {
