@@ -56,8 +56,10 @@ fn real_cassandra() -> Result<Option<String>> {
         return Ok(Some(format!("the tests on real Cassandra: {}", needs.join("; "))));
     }
     cassandra::up(Cluster { nodes: NODES, auth: false, tls: false })?;
-    let mut test =
-        cargo(["test", "-p", "helenus", "--all-features", "--test", "cassandra", "--", "--test-threads=1"]);
+    // Without a cluster they are ignored, which says so in the list of tests.
+    let arguments =
+        ["test", "-p", "helenus", "--all-features", "--test", "cassandra", "--", "--ignored", "--test-threads=1"];
+    let mut test = cargo(arguments);
     let tested = run_command(test.env("HELENUS_CASSANDRA", cassandra::contact_points(NODES)));
     let down = cassandra::down();
     tested.and(down)?;
