@@ -48,9 +48,7 @@ impl Process {
 
     pub(super) fn state(&self) -> State {
         let Some(id) = self.id() else { return State::Gone };
-        let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        // The program's name stands in parentheses and may hold anything; the state's letter follows it.
-        match status.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next()) {
+        match letter(id) {
             Some('T' | 't') => State::Stopped,
             Some('Z' | 'X') | None => State::Gone,
             Some(_) => State::Running,
@@ -79,7 +77,7 @@ impl Process {
         if let Some(id) = self.id() {
             // It may have ended by itself since.
             let _ = self.signal(Signal::Kill);
-            while self.state() != State::Gone || threads(id) > 1 {
+            while !has_ended(id) {
                 if start.elapsed() > Duration::from_secs(20) {
                     bail!("process {id} is still there 20 s after SIGKILL");
                 }
@@ -98,9 +96,17 @@ impl Process {
     }
 }
 
-/// How many threads the process has: the first may be gone while others still hold the sockets.
-fn threads(id: u32) -> usize {
-    fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count)
+/// Whether the last thread has let go of the sockets: a killed process loses its command line before them.
+fn has_ended(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    threads <= 1 && matches!(letter(id), Some('Z' | 'X') | None)
+}
+
+/// The letter of the process's state.
+fn letter(id: u32) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The program's name stands in parentheses and may hold anything; the state's letter follows it.
+    status.rsplit(')').next()?.trim_start().chars().next()
 }
 
 #[cfg(test)]
