@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// Contact points of a cluster that is up, with commas between
     #[arg(long, short = 'H')]
     hosts: Option<String>,
-    /// Three real Cassandra nodes on this machine, brought up first and taken down after
+    /// Three real Cassandra nodes on this machine, brought up first and taken down after if they weren't up
     #[arg(long, conflicts_with = "hosts")]
     real: bool,
     /// Features of the build, `reactor-mio` and its like; without this, all reactors
@@ -34,9 +34,8 @@ pub(crate) fn run_bench(arguments: &Arguments) -> Result<()> {
     if !arguments.real {
         return bench(arguments, arguments.hosts.as_deref());
     }
-    cassandra::up(Cluster { nodes: NODES, auth: false, tls: false })?;
-    let benched = bench(arguments, Some(&cassandra::contact_points(NODES)));
-    benched.and(cassandra::down())
+    let cluster = Cluster { nodes: NODES, auth: false, tls: false };
+    cassandra::with(cluster, |hosts| bench(arguments, Some(hosts)))
 }
 
 fn bench(arguments: &Arguments, hosts: Option<&str>) -> Result<()> {

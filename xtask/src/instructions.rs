@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::need::Need;
 use crate::shell::{cargo, cargo_target, command, in_ci, output, root, run as run_command, target};
+use crate::test::Skipped;
 
 /// What fails, in percent above the baseline.
 const RISE_MAX: f64 = 3.0;
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return save();
     }
     match check()? {
-        Some(skipped) if in_ci() => bail!("skipped {skipped}"),
+        Some(Skipped::Missing(what)) if in_ci() => bail!("could not run {what}"),
         Some(skipped) => println!("SKIPPED {skipped}"),
         None => {}
     }
@@ -49,14 +50,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Counts and compares. Gives the line to print if that can't be.
-pub(crate) fn check() -> Result<Option<String>> {
+pub(crate) fn check() -> Result<Option<Skipped>> {
     if !Need::Valgrind.is_met() {
-        return Ok(Some(format!("the instruction counts: {}", Need::Valgrind)));
+        return Ok(Some(Skipped::Missing(format!("the instruction counts: {}", Need::Valgrind))));
     }
     let path = baseline_path()?;
     if !path.exists() {
+        print(&count()?, None);
         let why = "there is no baseline for this rustc: cargo xtask instructions --save";
-        return Ok(Some(format!("the instruction counts: {why}")));
+        return Ok(Some(Skipped::NoBaseline(format!("the comparison of instruction counts: {why}"))));
     }
     let known = read(&path)?;
     let now = count()?;

@@ -6,6 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The newest may ask for a newer compiler than is there.
+const CARGO_DENY: &str = "0.20.2";
+
 /// A program that a task needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
@@ -54,7 +57,9 @@ pub(crate) fn cargo_deny() -> Result<()> {
     if answers("cargo-deny", "--version") {
         return Ok(());
     }
-    run(&mut cargo(["install", "--locked", "--debug", "--quiet", "cargo-deny"]))
+    let mut install =
+        cargo(["install", "--locked", "--debug", "--quiet", "cargo-deny", "--version", CARGO_DENY]);
+    run(install.env("CARGO_PROFILE_DEV_DEBUG", "false"))
 }
 
 /// Those of `needs` that are missing.

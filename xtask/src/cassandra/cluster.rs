@@ -51,6 +51,14 @@ pub(crate) fn down() -> Result<()> {
     remove()
 }
 
+/// Runs `work` with the cluster up, and takes it down after, unless it was up before.
+pub(crate) fn with<T>(cluster: Cluster, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    let started = up(cluster)?;
+    let done = work(&contact_points(cluster.nodes));
+    let ended = if started { down() } else { Ok(()) };
+    done.and_then(|done| ended.map(|()| done))
+}
+
 /// The addresses of the first `nodes` nodes, with commas between.
 pub(crate) fn contact_points(nodes: u8) -> String {
     let addresses: Vec<_> = (1..=nodes).map(|number| Node { number }.address().to_string()).collect();

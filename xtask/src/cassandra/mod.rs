@@ -7,7 +7,8 @@ mod node;
 mod process;
 mod tls;
 
-pub(crate) use cluster::{Cluster, contact_points, down, up};
+pub(crate) use cluster::{Cluster, with};
+use cluster::{contact_points, down, up};
 pub(crate) use fetch::NEEDS;
 
 use anyhow::Result;
