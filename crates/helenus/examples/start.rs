@@ -2,16 +2,16 @@
 //!
 //! `cargo run -p helenus --example start -- 127.0.0.1:9042`
 
+mod support;
+
 use helenus::Session;
+use support::make_table;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
     let session = Session::builder().contact_point(host).connect().wait()?;
     println!("connected: {session:?}");
-
-    let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
-    session.query(format!("CREATE KEYSPACE IF NOT EXISTS start WITH replication = {strategy}"), ()).wait()?;
-    session.query("CREATE TABLE IF NOT EXISTS start.users (id bigint PRIMARY KEY, name text)", ()).wait()?;
+    make_table(&session, "start", "users (id bigint PRIMARY KEY, name text)")?;
 
     let insert = session.prepare("INSERT INTO start.users (id, name) VALUES (?, ?)").wait()?;
     let requests =

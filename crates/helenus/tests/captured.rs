@@ -3,6 +3,7 @@
 //!
 //! `captured/v3.txt` and its like hold one response a line: a name, and its bytes as they came from the socket, in v5 with
 //! their segments. `record` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 #[path = "captured/record.rs"]
 mod record;

@@ -3,6 +3,7 @@
 //! `cargo xtask cassandra up --nodes 3`, then
 //! `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`.
 //! `cargo xtask test` does both. Without a cluster the tests are listed as ignored; run all the same they fail.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -25,8 +25,9 @@ impl Frozen {
             )
         });
         let frozen = Self(id.trim().parse().unwrap());
-        let thaw = format!("sleep 30; kill -CONT {}", frozen.0);
-        Command::new("setsid").args(["sh", "-c", &thaw]).spawn().unwrap();
+        // In the background of a shell that ends at once.
+        let thaw = format!("(sleep 30; kill -CONT {}) >/dev/null 2>&1 &", frozen.0);
+        assert!(Command::new("sh").args(["-c", &thaw]).status().unwrap().success());
         frozen.signal("STOP");
         frozen
     }

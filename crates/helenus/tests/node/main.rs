@@ -1,5 +1,6 @@
 //! The session's API over real sockets, against the embedded node and against servers that misbehave, each test on every
 //! reactor.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -69,7 +69,9 @@ fn awaited_on_foreign_executors(kind: Kind) {
     runtime.block_on(async { tokio::spawn(work(session.clone())).await.unwrap() });
 
     drop(stop);
-    driver.map(|driver| driver.join().unwrap());
+    if let Some(driver) = driver {
+        driver.join().unwrap();
+    }
 }
 
 fn submitted_and_polled_later(kind: Kind) {

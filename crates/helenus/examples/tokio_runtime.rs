@@ -1,0 +1,66 @@
+//! The program's own tokio runtime runs the session: no other thread, no hop between threads.
+//!
+//! `cargo run -p helenus --features reactor-tokio --example tokio_runtime -- 127.0.0.1:9042`
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use helenus::reactor::Tokio;
+use helenus::value::Uuid;
+use helenus::{Error, Session};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
+    // The driver is a future like any other. Spawned here, it shares this thread with all that the program does.
+    let (connecting, driver) = Session::builder().contact_point(host).split(Tokio::task());
+    let driver = tokio::spawn(driver);
+    let session = connecting.await?;
+
+    let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
+    session
+        .query(format!("CREATE KEYSPACE IF NOT EXISTS on_tokio WITH replication = {strategy}"), ())
+        .await?;
+    session.query("CREATE TABLE IF NOT EXISTS on_tokio.t (id bigint PRIMARY KEY, name text)", ()).await?;
+    // Nodes that haven't heard of the table yet would refuse what is written.
+    while !agree(&session).await? {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let insert = session.prepare("INSERT INTO on_tokio.t (id, name) VALUES (?, ?)").await?;
+
+    // A stream of results, with at most 64 requests in flight.
+    let requests =
+        (0..10_000_i64).map(|id| session.execute(&insert, (id, format!("row {id}"))).idempotent(true));
+    let mut results = session.execute_concurrent(requests, 64);
+    while let Some((number, result)) = results.next().await {
+        result.map_err(|error| format!("insert {number}: {error}"))?;
+    }
+
+    // Requests are futures, so they go wherever futures go: here into a task each.
+    let tasks = (0..10_i64).map(|id| {
+        let session = session.clone();
+        tokio::spawn(async move { session.query("SELECT name FROM on_tokio.t WHERE id = ?", (id,)).await })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        let response = task.await??;
+        let (name,) = response.one::<(&str,)>()?;
+        println!("{name}");
+    }
+
+    session.close().await;
+    driver.await?;
+    Ok(())
+}
+
+/// Whether all nodes have the same version of the schema.
+async fn agree(session: &Session) -> Result<bool, Error> {
+    let mut versions = BTreeSet::new();
+    for table in ["local", "peers"] {
+        let response = session.query(format!("SELECT schema_version FROM system.{table}"), ()).await?;
+        for row in response.rows::<(Option<Uuid>,)>()? {
+            versions.insert(row?.0);
+        }
+    }
+    Ok(versions.len() == 1)
+}
