@@ -204,6 +204,12 @@ impl Inbox {
         split(self.in_flight.load(Ordering::Relaxed)).0
     }
 
+    /// What a request gets for which there is no room.
+    pub fn overloaded(&self) -> RequestError {
+        let (in_flight, in_flight_bytes) = split(self.in_flight.load(Ordering::Relaxed));
+        RequestError::Overloaded { in_flight, in_flight_bytes }
+    }
+
     /// Whether the machine has run, if only to its end.
     pub fn has_begun(&self) -> bool {
         self.owner.load(Ordering::Relaxed) != 0

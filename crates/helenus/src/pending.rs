@@ -94,9 +94,17 @@ impl<T: FromAnswer> Pending<T> {
     }
 
     /// Lets it go on without anyone who waits for it.
-    pub fn detach(mut self) {
-        self.start(Notify::Nobody);
-        self.state = State::Done;
+    ///
+    /// # Errors
+    /// Why it could not even be started: what is wrong with it, or [`RequestError::Overloaded`], for there is nobody to
+    /// wait for room.
+    pub fn detach(mut self) -> Result<(), Error> {
+        let has_room = self.start(Notify::Nobody);
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Failed(error) => Err(error),
+            _ if has_room => Ok(()),
+            _ => Err(self.session.inbox().overloaded().into()),
+        }
     }
 }
 

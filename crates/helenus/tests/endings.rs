@@ -47,7 +47,7 @@ fn nothing_is_left() {
 
             let session = kind.connect(common::builder(&node)).unwrap();
             common::fill(&session, 100);
-            session.query("SELECT id FROM ks.t", ()).submit().detach();
+            session.query("SELECT id FROM ks.t", ()).submit().detach().unwrap();
             session.query("SELECT id FROM ks.t", ()).on_complete(|_, _| {});
             drop(session);
             assert_back_to(before, &format!("{kind:?} dropped, round {round}"), Duration::from_secs(8));

@@ -10,6 +10,7 @@ use crate::common::{self, Kind, on_every_reactor, scripted, table, table_with, u
 on_every_reactor!(
     a_full_session_fails_at_once,
     a_full_session_lets_wait,
+    no_room_for_a_detached_request,
     many_wait_for_little_room,
     bytes_are_bounded_too,
     few_on_the_wire_many_in_flight,
@@ -79,6 +80,21 @@ fn a_full_session_lets_wait(kind: Kind) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(common::count(&session), 900);
     assert_eq!(session.metrics().in_flight, 0);
+}
+
+/// Nobody waits for it, so nobody could wait for room for it.
+fn no_room_for_a_detached_request(kind: Kind) {
+    for when_full in [WhenFull::Fail, WhenFull::Wait] {
+        let (address, release) = holding();
+        let builder =
+            helenus::Session::builder().contact_point(address.to_string()).in_flight_max(1, 1 << 20);
+        let kind = if kind == Kind::MioThreads { Kind::MioThread } else { kind };
+        let session = kind.connect(builder.when_full(when_full)).unwrap();
+        let held = session.query("held", ()).submit();
+        assert!(session.query("more", ()).submit().detach().unwrap_err().is_overloaded());
+        release.send(()).unwrap();
+        held.wait().unwrap();
+    }
 }
 
 /// Those who wait must not be woken all for each one that can go on.

@@ -146,9 +146,10 @@ fn a_cancelled_requests_answer_reaches_nobody_else(kind: Kind) {
 fn detached_requests_go_on(kind: Kind) {
     let (_node, session) = table(kind, 1);
     for id in 0..100_i64 {
-        session.query(INSERT, (id, "x")).submit().detach();
+        session.query(INSERT, (id, "x")).submit().detach().unwrap();
     }
-    session.query(INSERT, (100_i64, "x")).into_future().detach();
+    session.query(INSERT, (100_i64, "x")).into_future().detach().unwrap();
+    session.query("USE ks", ()).submit().detach().unwrap_err();
     until(&session, "all are done", || session.metrics().in_flight == 0);
     assert_eq!(common::count(&session), 101);
     assert_eq!(session.metrics().counters.cancelled, 0);
