@@ -1,6 +1,6 @@
 //! `helenus bench`: the benchmarks of the Python driver, for every reactor.
 //!
-//! `run` plans, starts a node if there is none, and has each reactor and pattern measured by a [`worker`] process.
+//! `run` plans, starts a node if there is none, and has each reactor and pattern measured by a `worker` process.
 
 mod chart;
 mod children;
