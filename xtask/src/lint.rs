@@ -2,18 +2,30 @@
 
 use crate::shell::{cargo, run as run_command, step};
 use crate::{need, tidy};
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// Features of `helenus` that must each build alone. A new reactor is added here.
 const REACTORS: &[&str] = &["reactor-mio", "reactor-tokio"];
 
+/// A name and what it checks.
+type Lint = (&'static str, fn() -> Result<()>);
+
+/// Each step runs, whatever the ones before it said: all that is wrong is known after one run.
 pub(crate) fn run() -> Result<()> {
-    step("formatting", formatting)?;
-    step("tidy", tidy::check)?;
-    step("clippy", || run_clippy(&["--workspace", "--all-targets", "--all-features"]))?;
-    step("features alone", features)?;
-    step("docs", docs)?;
-    step("licences, bans, sources", deny)
+    let steps: [Lint; 6] = [
+        ("formatting", formatting),
+        ("tidy", tidy::check),
+        ("clippy", || run_clippy(&["--workspace", "--all-targets", "--all-features"])),
+        ("features alone", features),
+        ("docs", docs),
+        ("licences, bans, sources", deny),
+    ];
+    let done = steps.into_iter().map(|(name, work)| step(name, work));
+    let faults: Vec<_> = done.filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    match faults.as_slice() {
+        [] => Ok(()),
+        _ => bail!("{} of {} lints failed:\n{}", faults.len(), steps.len(), faults.join("\n")),
+    }
 }
 
 fn formatting() -> Result<()> {
