@@ -13,7 +13,7 @@ use helenus_core::reactor::{Action, ConnId, Event, Machine};
 use helenus_core::{Inbox, Limits, Time};
 
 use crate::encode::{Execute, statement};
-use crate::peer::Peer;
+use crate::peer::{Peer, measured};
 use crate::{IN_FLIGHT, UNITS};
 
 /// Who is told of a request's end.
@@ -66,7 +66,7 @@ impl Requests {
 
     /// Does the work.
     pub fn run(&mut self) {
-        (0..UNITS / self.batch).for_each(|_| self.round());
+        measured(|| (0..UNITS / self.batch).for_each(|_| self.round()));
     }
 
     fn round(&mut self) {
@@ -186,10 +186,10 @@ impl Hand {
         self.now = self.now + Duration::from_micros(100);
         let now = self.now;
         machine.begin(now);
-        if let Some(conn) = self.conn {
-            if peer.has_output() {
-                machine.fill(now, conn, &mut |room| peer.peer_gives(room));
-            }
+        if let Some(conn) = self.conn
+            && peer.has_output()
+        {
+            machine.fill(now, conn, &mut |room| peer.read(room));
         }
         if machine.deadline().is_some_and(|deadline| deadline <= now) {
             machine.handle(now, Event::Tick);
@@ -209,7 +209,7 @@ impl Hand {
             }
         }
         if let Some(conn) = dirty {
-            machine.flush(now, conn, &mut |bytes| peer.peer_takes(bytes));
+            machine.flush(now, conn, &mut |bytes| peer.write(bytes));
         }
         machine.settle(settled);
         settled.deliver();

@@ -102,12 +102,12 @@ impl Net for Wire {
     }
 
     fn read(&mut self, line: &mut Line, room: &mut [u8]) -> io::Result<usize> {
-        line.peer.peer_gives(room)
+        line.peer.read(room)
     }
 
     fn write(&mut self, line: &mut Line, bytes: &[u8]) -> io::Result<usize> {
         self.ready.push((line.index, Readiness { readable: true, ..Readiness::default() }));
-        line.peer.peer_takes(bytes)
+        line.peer.write(bytes)
     }
 
     fn close(&mut self, _line: Line) {}

@@ -13,6 +13,7 @@ use helenus::{Prepared, Request, Response, Session, Version};
 
 use crate::encode::{KEY, VALUE};
 use crate::memory::Memory;
+use crate::peer::measured;
 use crate::{IN_FLIGHT, UNITS};
 
 /// The ways to use a request.
@@ -67,7 +68,7 @@ impl Executes {
 
     /// Does the work.
     pub fn run(&self) {
-        self.execute(UNITS);
+        measured(|| self.execute(UNITS));
     }
 
     fn execute(&self, count: usize) {

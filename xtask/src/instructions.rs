@@ -170,7 +170,7 @@ fn judge(now: &Counts, known: &Counts) -> Result<()> {
     let risen: Vec<_> = pairs.clone().filter(|(_, then, now)| rise(*then, *now) > RISE_MAX).collect();
     if !risen.is_empty() {
         let lines = risen.iter().map(|(name, then, now)| {
-            format!("\n  {name}: {then:.1} -> {now:.1} instructions, {:+.1} %", rise(*then, *now))
+            format!("\n  {name}: {then:.1} -> {now:.1} instructions, {:+.2} %", rise(*then, *now))
         });
         bail!(
             "more than {RISE_MAX} % above the baseline:{}\nIf it is worth that: cargo xtask instructions --save",
@@ -200,7 +200,7 @@ mod tests {
         assert!(judge(&counts(&[("a", 1029.0), ("b", 500.0)]), &known).is_ok());
         let error = judge(&counts(&[("a", 1031.0), ("b", 1000.0)]), &known).unwrap_err().to_string();
         assert!(
-            error.contains("a: 1000.0 -> 1031.0 instructions, +3.1 %") && !error.contains("b:"),
+            error.contains("a: 1000.0 -> 1031.0 instructions, +3.10 %") && !error.contains("b:"),
             "{error}"
         );
     }
