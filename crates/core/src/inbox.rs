@@ -70,8 +70,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// It found room.
-    pub fn done(mut self) {
+    /// It found room in `inbox`. If that is another one than it was in line for, the next in that line may go instead.
+    pub fn done(mut self, inbox: &Arc<Inbox>) {
+        if !Arc::ptr_eq(&self.inbox, inbox) {
+            return;
+        }
         let ticket = self.leave();
         let mut line = lock(&self.inbox.line);
         let known = line.waiting.remove(&ticket);
@@ -264,6 +267,9 @@ impl Inbox {
 
     fn push(&self, entry: Entry) -> Result<(), Entry> {
         let raw = entry.into_raw();
+        // A list is followed by address alone: behind a head that was taken and freed meanwhile, another entry may lie at the
+        // same address.
+        let _ = raw.expose_provenance();
         // SAFETY: `raw` is an entry's, and until it is published below only this thread has it.
         let link = unsafe { &(*raw).link };
         let mut head = self.head.load(Ordering::Relaxed);
@@ -350,7 +356,7 @@ fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
     while !head.is_null() {
         // SAFETY: every pointer in the list came from `Entry::into_raw` in `push` and is taken out exactly once, by the
         // swap that detached the list.
-        let entry = unsafe { Entry::from_raw(head) };
+        let entry = unsafe { Entry::from_raw(ptr::with_exposed_provenance_mut(head.addr())) };
         head = entry.link.0.load(Ordering::Relaxed);
         into.push(entry);
     }
@@ -452,7 +458,7 @@ mod tests {
         drop(first);
         assert_eq!(heard(), [1, 0, 1], "the first didn't go, so the next may");
         if let Some(third) = third {
-            third.done();
+            third.done(&inbox);
         }
         assert_eq!((heard(), inbox.waiting.load(Ordering::SeqCst)), ([1, 0, 1], 0));
     }

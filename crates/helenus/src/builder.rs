@@ -276,7 +276,7 @@ impl Grown {
     }
 }
 
-/// Asks every shard to answer once it is connected; the first answer counts.
+/// Asks the first shard to answer once it is connected; the others connect meanwhile, and their requests wait for that.
 pub(crate) fn submit_connect(session: &Session) -> Result<Call, ConnectError> {
     let submitted = session.0.inboxes[0].submit(Command::Connect, Terms::default(), Notify::Nobody);
     submitted.map_err(|rejected| ConnectError::Unreachable(rejected.error))

@@ -6,10 +6,10 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
-use helenus_core::call::Settled;
 use helenus_core::reactor::{Turns, Woken};
 
 use crate::thread::{self, Parker};
@@ -29,7 +29,11 @@ pub(crate) struct CallerDriven {
 
 impl CallerDriven {
     pub(crate) fn new(turns: Box<dyn Turns>) -> Self {
-        let awake = Arc::new(Awake { woken: AtomicBool::new(true), interrupt: turns.waker() });
+        let awake = Arc::new(Awake {
+            woken: AtomicBool::new(true),
+            turning: AtomicUsize::new(0),
+            interrupt: turns.waker(),
+        });
         let turns = Mutex::new(Some(turns));
         let (driver, handles) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { awake, turns, sleepers: Mutex::default(), driver, handles }
@@ -41,34 +45,33 @@ impl CallerDriven {
         let parker = Parker::new();
         let waker = parker.waker().clone();
         loop {
-            let driving = match self.turns.try_lock() {
-                Ok(turns) => Some(turns),
-                // A panic in the machine or in a user's future; the machine itself is behind its own guard.
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            };
-            if let Some(mut turns) = driving {
-                let driving = Driving::begin(&self.driver);
-                let output = self.drive(&mut turns, future.as_mut());
-                drop((driving, turns));
-                self.wake_successor();
-                return output;
+            if let Some(turns) = self.try_turns() {
+                // Dropped in this order, also by a panic of the future: the mark, the lock, and then somebody follows.
+                let _succession = Succession(self);
+                let mut turns = turns;
+                let _driving = Driving::begin(&self.driver);
+                return self.drive(&mut turns, future.as_mut());
             }
-            self.lock_sleepers().push(waker.clone());
-            // Between the attempt and the push the driver may have left without seeing us.
-            if let Ok(turns) = self.turns.try_lock() {
-                drop(turns);
-                self.forget(&waker);
+            let sleeper = Sleeper::register(self, &waker);
+            // Between the attempt and the registration the driver may have left without seeing us.
+            if self.try_turns().is_some() {
+                sleeper.rise();
                 continue;
             }
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                self.forget(&waker);
-                // Perhaps the driver left and chose us to follow.
-                self.wake_successor();
                 return output;
             }
             parker.park();
-            self.forget(&waker);
+            sleeper.rise();
+        }
+    }
+
+    /// The machine, if no other thread has it. A panic of somebody's future leaves it as it was, so poison carries no news.
+    fn try_turns(&self) -> Option<MutexGuard<'_, Option<Box<dyn Turns>>>> {
+        match self.turns.try_lock() {
+            Ok(turns) => Some(turns),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -85,7 +88,12 @@ impl CallerDriven {
             }
             match turns {
                 Some(running) => {
-                    if running.turn(None) == Woken::Exited {
+                    // The future may have woken itself, by running something else that it waits for.
+                    let wait = awake.woken.load(Ordering::Acquire).then_some(Duration::ZERO);
+                    awake.turning.store(thread::number() + 1, Ordering::Relaxed);
+                    let turned = running.turn(wait);
+                    awake.turning.store(0, Ordering::Relaxed);
+                    if turned == Woken::Exited {
                         // What is dropped here tells everyone who still waits.
                         *turns = None;
                         awake.woken.store(true, Ordering::Release);
@@ -122,12 +130,52 @@ impl CallerDriven {
         }
     }
 
-    fn forget(&self, waker: &Waker) {
-        self.lock_sleepers().retain(|sleeper| !sleeper.will_wake(waker));
+    /// Takes `waker` off the list. `false`: it was not there, for it was chosen to follow the driver.
+    fn forget(&self, waker: &Waker) -> bool {
+        let mut sleepers = self.lock_sleepers();
+        let before = sleepers.len();
+        sleepers.retain(|sleeper| !sleeper.will_wake(waker));
+        sleepers.len() < before
     }
 
-    fn lock_sleepers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    fn lock_sleepers(&self) -> MutexGuard<'_, Vec<Waker>> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever drove lets another follow, also if its future panicked.
+struct Succession<'a>(&'a CallerDriven);
+
+impl Drop for Succession<'_> {
+    fn drop(&mut self) {
+        self.0.wake_successor();
+    }
+}
+
+/// A thread that waits while another drives. If it leaves after it was chosen to follow, it chooses another.
+struct Sleeper<'a> {
+    caller: &'a CallerDriven,
+    waker: &'a Waker,
+}
+
+impl<'a> Sleeper<'a> {
+    fn register(caller: &'a CallerDriven, waker: &'a Waker) -> Self {
+        caller.lock_sleepers().push(waker.clone());
+        Self { caller, waker }
+    }
+
+    /// It goes on to try to drive, so it chooses nobody.
+    fn rise(self) {
+        self.caller.forget(self.waker);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        if !self.caller.forget(self.waker) {
+            self.caller.wake_successor();
+        }
     }
 }
 
@@ -151,6 +199,8 @@ impl Drop for Driving<'_> {
 /// anyway.
 struct Awake {
     woken: AtomicBool,
+    /// The number of the thread that is inside a turn of this machine, plus one.
+    turning: AtomicUsize,
     interrupt: Waker,
 }
 
@@ -161,7 +211,7 @@ impl Wake for Awake {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let first = !self.woken.swap(true, Ordering::Release);
-        if first && Settled::delivering().is_none() {
+        if first && self.turning.load(Ordering::Relaxed) != thread::number() + 1 {
             self.interrupt.wake_by_ref();
         }
     }

@@ -90,6 +90,11 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
         }
     }
 
+    /// Whether nothing more can come.
+    fn is_over(&self) -> bool {
+        self.exhausted && self.in_flight == 0 && self.held_back.is_none() && self.ready.is_empty()
+    }
+
     fn collect(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
         for slot in finished.drain(..) {
@@ -152,7 +157,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
         match self.session.inbox().submit(Command::Send(frame), terms, notify) {
             Ok(call) => {
                 if let Some(place) = self.place.take() {
-                    place.done();
+                    place.done(self.session.inbox());
                 }
                 self.slots[slot] = Some((self.started, call));
                 self.started += 1;
@@ -215,6 +220,9 @@ impl<I: Iterator<Item = Request<Response>>> Iterator for BlockingCompletions<I> 
             self.0.refill(Waker::noop());
             return Some(pair);
         }
+        if self.0.is_over() {
+            return None;
+        }
         let session = self.0.session.clone();
         let completions = &mut self.0;
         match session.block_on(poll_fn(|cx| completions.poll_pair(cx))) {
@@ -276,6 +284,9 @@ impl<I: Iterator<Item = Request<Response>>> Iterator for BlockingOrdered<I> {
     type Item = Result<Response, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.0.completions.is_over() && !self.0.early.contains_key(&self.0.next) {
+            return None;
+        }
         let session = self.0.completions.session.clone();
         let ordered = &mut self.0;
         session.block_on(poll_fn(|cx| ordered.poll_result(cx))).unwrap_or_else(|error| {

@@ -53,7 +53,7 @@ impl<T: FromAnswer> Pending<T> {
         self.state = match self.session.inbox().submit(Command::Send(frame), terms, notify) {
             Ok(call) => {
                 if let Some(place) = place {
-                    place.done();
+                    place.done(self.session.inbox());
                 }
                 State::Sent(call)
             }

@@ -163,6 +163,10 @@ impl<R: for<'a> DecodeRow<'a>> Iterator for BlockingRows<R> {
                 return Some(row);
             }
         }
+        self.0.page = None;
+        if let Next::Failed(_) | Next::End = self.0.next {
+            return None;
+        }
         let session = self.0.session.clone();
         let stream = &mut self.0;
         match session.block_on(poll_fn(|cx| stream.poll_row(cx))) {

@@ -195,7 +195,7 @@ impl fmt::Display for RequestError {
                 write!(f, "no answer from {node} within {after:?}; {}", Fate::Unknown)
             }
             Self::TimedOut { node: None, after } => {
-                write!(f, "no connection had room within {after:?}; {}", Fate::NeverSent)
+                write!(f, "no connection was ready and had room within {after:?}; {}", Fate::NeverSent)
             }
             Self::ConnectionLost { node, fate, cause } => {
                 write!(f, "connection to {node} lost: {cause}; {fate}")

@@ -56,10 +56,12 @@ impl Settled {
         }
         drop(rest);
         self.told = told;
-        while let Some(waker) = self.wakes.pop() {
+        let mut wakes = std::mem::take(&mut self.wakes);
+        for waker in wakes.drain(..) {
             let outcome = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             self.panics += u64::from(outcome.is_err());
         }
+        self.wakes = wakes;
     }
 
     fn tell(&mut self, told: Finished) {

@@ -15,7 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Poll, Waker};
 
-use super::{Answer, Callback, Command, Fate, Kind, Notify, Outcome, Reply, RequestError, Terms};
+use super::{
+    Answer, Callback, ClosedBecause, Command, Fate, Kind, Notify, Outcome, Reply, RequestError, Settled,
+    Terms,
+};
 use crate::inbox::Link;
 use crate::machine::ConnectionError;
 use crate::protocol::Header;
@@ -106,7 +109,7 @@ impl fmt::Debug for Shared {
 
 /// The two handles on a request that was not submitted yet.
 pub(crate) fn pair(shared: Arc<Shared>) -> (Call, Entry) {
-    (Call(shared.clone()), Entry(shared))
+    (Call(shared.clone()), Entry(Some(shared)))
 }
 
 /// A request that was submitted: what its caller has of it.
@@ -175,20 +178,34 @@ impl Call {
 /// A request that was submitted: what the machine has of it. It ends by [`Entry::finish`], or is dropped once nobody wants
 /// the outcome.
 #[derive(Debug)]
-pub(crate) struct Entry(Arc<Shared>);
+pub(crate) struct Entry(Option<Arc<Shared>>);
 
 impl std::ops::Deref for Entry {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        &self.0
+        // Only what takes the entry by value, and so ends it, takes this out.
+        self.0.as_deref().expect("an entry has its request until it ends")
+    }
+}
+
+impl Drop for Entry {
+    /// If the machine panics, what it was working on is dropped here, and nobody else could tell its caller.
+    fn drop(&mut self) {
+        let Some(shared) = self.0.take() else { return };
+        if std::thread::panicking() {
+            let error = RequestError::Closed { because: ClosedBecause::Panicked, fate: Fate::Unknown };
+            let mut told = Settled::new();
+            told.push(Self(Some(shared)).finish(Err(error)));
+            told.deliver();
+        }
     }
 }
 
 impl Entry {
     fn owned(&mut self) -> &mut Owned {
         // SAFETY: an entry exists only until it says DONE, so the cell is its own; `&mut self` is the only entry.
-        unsafe { &mut *self.0.owned.get() }
+        unsafe { &mut *self.owned.get() }
     }
 
     /// Lends the frame to `send` and counts the attempt.
@@ -233,16 +250,17 @@ impl Entry {
     #[inline]
     pub(crate) fn finish(mut self, outcome: Outcome) -> Finished {
         self.owned().outcome = Some(outcome);
-        if self.0.state.fetch_or(DONE, Ordering::AcqRel) & REGISTERING != 0 {
+        let Some(shared) = self.0.take() else { return Finished::Seen };
+        if shared.state.fetch_or(DONE, Ordering::AcqRel) & REGISTERING != 0 {
             // The call is about to see for itself.
             return Finished::Seen;
         }
         // SAFETY: DONE was set while nobody was registering, and from now on nobody begins to: the cell is ours.
-        match std::mem::take(unsafe { &mut *self.0.notify.get() }) {
+        match std::mem::take(unsafe { &mut *shared.notify.get() }) {
             Notify::Nobody => Finished::Seen,
             Notify::Waker(waker) => Finished::Waker(waker),
             Notify::Window(window, number) => Finished::Window(window, number),
-            Notify::Callback(callback) => Finished::Callback(callback, ForCallback(self.0)),
+            Notify::Callback(callback) => Finished::Callback(callback, ForCallback(shared)),
         }
     }
 
@@ -251,18 +269,19 @@ impl Entry {
         drop(call);
         let frame = std::mem::take(&mut self.owned().frame);
         // SAFETY: the only call was dropped above, so both cells are ours.
-        let notify = std::mem::take(unsafe { &mut *self.0.notify.get() });
-        let command = match self.0.kind {
+        let notify = std::mem::take(unsafe { &mut *self.notify.get() });
+        let command = match self.kind {
             Kind::Send => Command::Send(frame),
             Kind::Connect => Command::Connect,
             Kind::Close { drain } => Command::Close { drain },
         };
-        (command, self.0.terms.clone(), notify)
+        (command, self.terms.clone(), notify)
     }
 
     /// For the inbox's list.
-    pub(crate) fn into_raw(self) -> *mut Shared {
-        Arc::into_raw(self.0).cast_mut()
+    pub(crate) fn into_raw(mut self) -> *mut Shared {
+        let shared = self.0.take().expect("an entry has its request until it ends");
+        Arc::into_raw(shared).cast_mut()
     }
 
     /// The inverse.
@@ -271,7 +290,7 @@ impl Entry {
     /// `raw` comes from [`Entry::into_raw`] and is given back once.
     pub(crate) unsafe fn from_raw(raw: *mut Shared) -> Self {
         // SAFETY: the caller's promise.
-        Self(unsafe { Arc::from_raw(raw.cast_const()) })
+        Self(Some(unsafe { Arc::from_raw(raw.cast_const()) }))
     }
 }
 
@@ -295,5 +314,31 @@ impl ForCallback {
         if let Some(outcome) = outcome {
             callback(outcome, &self.0.terms);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::make;
+
+    #[test]
+    fn a_panic_of_the_machine_ends_what_it_worked_on() {
+        let (mut call, entry) = make(Command::Send(vec![1]), Terms::default(), Notify::Nobody);
+        let worked_on = std::panic::AssertUnwindSafe(entry);
+        let panicked = std::panic::catch_unwind(move || {
+            let _entry = worked_on;
+            panic!("a bug in the machine");
+        });
+        assert!(panicked.is_err());
+        let outcome = call.try_take();
+        assert!(matches!(outcome, Some(Err(RequestError::Closed { because: ClosedBecause::Panicked, .. }))));
+    }
+
+    #[test]
+    fn an_entry_that_is_dropped_tells_nobody() {
+        let (mut call, entry) = make(Command::Send(vec![1]), Terms::default(), Notify::Nobody);
+        drop(entry);
+        assert!(call.try_take().is_none(), "who cancelled hears nothing");
     }
 }

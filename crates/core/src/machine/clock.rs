@@ -62,19 +62,18 @@ impl Shard {
     /// Late requests fail; their stream ids stay taken until the answers come. Too many of those, or a heartbeat without an
     /// answer, and the connection is given up.
     fn expire_streams(&mut self, now: Time, connection: &mut Connection) -> Result<(), ConnectionError> {
-        if connection.streams.due() <= now {
-            let (desk, address, before) = (&mut self.desk, connection.address, connection.streams.orphans());
-            let lost = connection.streams.expire(now, |call| {
-                if call.is_cancelled() {
-                    return desk.drop_cancelled(&call);
-                }
-                let after = call.terms.timeout.unwrap_or_default();
-                desk.fail(call, RequestError::TimedOut { node: Some(address), after });
-            });
-            desk.counters.orphans.add((connection.streams.orphans() - before) as u64);
-            if lost && connection.heartbeat_awaited {
-                return Err(ConnectionError::HeartbeatLost(self.config.heartbeat_timeout));
+        // Also when nothing is late: who was cancelled and has no timeout is found here, if only at the next heartbeat.
+        let (desk, address, before) = (&mut self.desk, connection.address, connection.streams.orphans());
+        let lost = connection.streams.expire(now, |call| {
+            if call.is_cancelled() {
+                return desk.drop_cancelled(&call);
             }
+            let after = call.terms.timeout.unwrap_or_default();
+            desk.fail(call, RequestError::TimedOut { node: Some(address), after });
+        });
+        desk.counters.orphans.add((connection.streams.orphans() - before) as u64);
+        if lost && connection.heartbeat_awaited {
+            return Err(ConnectionError::HeartbeatLost(self.config.heartbeat_timeout));
         }
         self.want_tick(connection.streams.due());
         match connection.streams.orphans() {

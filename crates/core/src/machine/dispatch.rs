@@ -149,8 +149,12 @@ impl Shard {
 
     /// While no connection is ready and none is being tried, waiting would be for nothing: everyone hears why.
     pub(super) fn fail_if_hopeless(&mut self, now: Time) {
-        let hopeful = !self.ready.is_empty() || self.nodes.iter().any(|node| node.is_trying(now));
-        if hopeful || (self.connects.is_empty() && self.waiting.is_empty()) {
+        // A session that is closing opens nothing, and once it has closed all, what is left gets another error.
+        let hopeful = match &self.closing {
+            Some(closing) => closing.exited || self.nodes.iter().any(|node| node.open > node.ready),
+            None => self.nodes.iter().any(|node| node.is_trying(now)),
+        };
+        if hopeful || !self.ready.is_empty() || (self.connects.is_empty() && self.waiting.is_empty()) {
             return;
         }
         let failures: Arc<[_]> = self.nodes.iter().flat_map(|node| node.failures().iter().cloned()).collect();

@@ -14,6 +14,7 @@ on_every_reactor!(
     many_chains_at_once,
     a_panicking_callback_is_counted_and_harms_nobody,
     blocking_in_a_callback_is_an_error,
+    iterators_in_a_callback_end_after_their_error,
     a_callback_of_a_session_that_is_dropped,
     the_last_clone_dropped_in_a_callback,
 );
@@ -74,6 +75,22 @@ fn a_panicking_callback_is_counted_and_harms_nobody(kind: Kind) {
     // The count is taken over in the turn after.
     until(&session, "panics are counted", || session.metrics().counters.callback_panics == 10);
     session.query("SELECT id FROM ks.t WHERE id = 1", ()).wait().unwrap();
+}
+
+fn iterators_in_a_callback_end_after_their_error(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let (told, heard) = oneshot::channel();
+    session.query("SELECT id FROM ks.t", ()).on_complete(move |context, _| {
+        let session = context.session();
+        let request = || session.query("SELECT id FROM ks.t", ());
+        let counts = [
+            session.execute_concurrent([request()], 1).into_iter().take(99).count(),
+            session.execute_concurrent([request()], 1).ordered().into_iter().take(99).count(),
+            request().blocking_iter::<(i64,)>().take(99).count(),
+        ];
+        told.send(counts).unwrap();
+    });
+    assert_eq!(session.block_on(heard).unwrap().unwrap(), [1, 1, 1]);
 }
 
 fn blocking_in_a_callback_is_an_error(kind: Kind) {

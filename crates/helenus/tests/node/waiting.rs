@@ -1,6 +1,7 @@
 //! Threads that wait: on the machine's own thread they get an error, elsewhere they may be nested.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use helenus::{ConnectError, Error};
 use helenus_reactor_tokio::Tokio;
@@ -11,6 +12,8 @@ on_every_reactor!(
     a_wait_inside_a_future_that_is_waited_for,
     a_wait_inside_a_future_does_not_take_anothers_wake,
     waiters_of_two_sessions,
+    one_session_waits_for_another_that_runs_elsewhere,
+    a_panic_in_one_waiter_leaves_the_others_waiting_well,
 );
 
 const SELECT: &str = "SELECT id FROM ks.t";
@@ -131,4 +134,33 @@ fn a_session_on_a_thread_of_its_own_may_be_waited_for_inside_a_runtime() {
         });
         foreign_block_on(async { session.query(SELECT, ()).await.unwrap() });
     });
+}
+
+/// The other session's loop wakes this one's driver while it delivers.
+fn one_session_waits_for_another_that_runs_elsewhere(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let (_elsewhere, other) = table(Kind::MioThread, 1);
+    let start = Instant::now();
+    for _ in 0..20 {
+        session.block_on(async { other.query(SELECT, ()).await.map(drop) }).unwrap().unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(4), "a wake was lost: {:?}", start.elapsed());
+}
+
+fn a_panic_in_one_waiter_leaves_the_others_waiting_well(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let (driver, waiter) = (session.clone(), session.clone());
+    let (panics, told) = tokio::sync::oneshot::channel::<()>();
+    let driver = thread::spawn(move || driver.block_on(async { told.await.expect_err("nobody sends") }));
+    // It drives by now, if anybody has to.
+    thread::sleep(Duration::from_millis(50));
+    let waiter = thread::spawn(move || (0..50).for_each(|_| drop(waiter.query(SELECT, ()).wait().unwrap())));
+    drop(panics);
+    driver.join().unwrap().unwrap();
+    let panicking = session.clone();
+    let panicked =
+        thread::spawn(move || panicking.block_on(async { panic!("of a user's own") }).map(|()| ()));
+    waiter.join().unwrap();
+    assert!(panicked.join().is_err());
+    session.query(SELECT, ()).wait().unwrap();
 }
