@@ -1,5 +1,5 @@
 //! A reactor without sockets: the turn that readiness loops share, run on the caller's thread, and a
-//! [`Peer`](crate::peer::Peer) for each connection.
+//! [`Peer`] for each connection.
 
 use std::io;
 use std::net::SocketAddr;

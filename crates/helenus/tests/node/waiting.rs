@@ -48,7 +48,7 @@ fn a_wait_inside_a_future_does_not_take_anothers_wake(kind: Kind) {
 fn waiters_of_two_sessions(kind: Kind) {
     let (_first_node, first) = table(kind, 1);
     let (_second_node, second) = table(kind, 1);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for number in 0..8 {
             let (one, other) = if number % 2 == 0 { (&first, &second) } else { (&second, &first) };
             scope.spawn(move || {
@@ -158,8 +158,7 @@ fn a_panic_in_one_waiter_leaves_the_others_waiting_well(kind: Kind) {
     drop(panics);
     driver.join().unwrap().unwrap();
     let panicking = session.clone();
-    let panicked =
-        thread::spawn(move || panicking.block_on(async { panic!("of a user's own") }).map(|()| ()));
+    let panicked = thread::spawn(move || panicking.block_on(async { panic!("of a user's own") }));
     waiter.join().unwrap();
     assert!(panicked.join().is_err());
     session.query(SELECT, ()).wait().unwrap();
