@@ -1,7 +1,5 @@
 //! From the inbox to a connection.
 
-use std::sync::Arc;
-
 use super::connection::Connection;
 use super::streams::{NEVER, Occupant};
 use super::{Closing, Shard};
@@ -157,13 +155,18 @@ impl Shard {
         if hopeful || !self.ready.is_empty() || (self.connects.is_empty() && self.waiting.is_empty()) {
             return;
         }
-        let failures: Arc<[_]> = self.nodes.iter().flat_map(|node| node.failures().iter().cloned()).collect();
+        let error = match self.closing {
+            Some(_) => RequestError::Closed { because: ClosedBecause::SessionClosed, fate: Fate::NeverSent },
+            None => RequestError::NoConnection(
+                self.nodes.iter().flat_map(|node| node.failures().iter().cloned()).collect(),
+            ),
+        };
         for call in std::mem::take(&mut self.connects) {
-            self.desk.fail(call, RequestError::NoConnection(failures.clone()));
+            self.desk.fail(call, error.clone());
         }
         for (call, _) in std::mem::take(&mut self.waiting) {
             self.desk.counters.waiting.sub(1);
-            self.desk.fail(call, RequestError::NoConnection(failures.clone()));
+            self.desk.fail(call, error.clone());
         }
     }
 
