@@ -1,0 +1,1 @@
+//! What each reactor of helenus must do, mounted once per reactor.

@@ -1,0 +1,1 @@
+//! Runs helenus on io_uring directly: completions instead of readiness.
