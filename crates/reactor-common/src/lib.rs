@@ -1,14 +1,16 @@
-//! What reactors share: the turn, connecting, the clock, the thread for name lookups, the threads of loops.
+//! What reactors share: the turn, connecting, the clock, the thread for name lookups, the threads of loops, the future
+//! that runs a machine in a task.
 //!
 //! A readiness loop (epoll, kqueue, or a runtime's reactor) implements [`Net`], which is no more than sockets, and gives
 //! it to a [`Shard`]. The loop then only waits, reports what is ready, and calls [`Shard::turn`], which keeps the
-//! contract of [`helenus_core::reactor`].
+//! contract of [`helenus_core::reactor`]. Where a runtime polls futures instead, [`tasks`] has that loop too.
 
 mod clock;
 mod connect;
 mod jobs;
 mod shard;
 mod table;
+pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;

@@ -6,7 +6,6 @@
 
 mod context;
 mod driver;
-mod hub;
 mod net;
 
 use helenus_core::reactor::{Latch, LatchGuard, LaunchError, Reactor, Running, Seed, TaskReactor};

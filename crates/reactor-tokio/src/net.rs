@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use helenus_core::reactor::{ConnId, OpenOptions};
-use helenus_reactor_common::{Net, finish_connect, start_connect};
+use helenus_reactor_common::tasks::Hub;
+use helenus_reactor_common::{Net, Readiness, finish_connect, start_connect};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::hub::Hub;
+/// Tokio knows which of both it is: asking in vain costs no system call, and one waker costs less than two.
+const EITHER: Readiness = Readiness { readable: true, writable: true, ended: false };
 
 pub(crate) struct Sockets {
     pub(crate) hub: Arc<Hub>,
@@ -42,7 +44,7 @@ impl Net for Sockets {
             return Err(io::Error::new(io::ErrorKind::Unsupported, lacks));
         }
         let stream = TcpStream::from_std(start_connect(address, options)?)?;
-        let waker = self.hub.for_conn(conn);
+        let waker = self.hub.for_conn(conn, EITHER);
         if stream.poll_write_ready(&mut Context::from_waker(&waker)).is_ready() {
             waker.wake_by_ref();
         }

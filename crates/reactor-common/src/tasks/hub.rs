@@ -1,4 +1,4 @@
-//! Where all that can wake the driver comes together.
+//! Where all that can wake the task comes together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,36 +6,39 @@ use std::task::{Wake, Waker};
 
 use helenus_core::reactor::ConnId;
 
-/// Shared by the driver and everything that may wake it.
-#[derive(Default)]
-pub(crate) struct Hub {
-    /// Whether a push into the inbox woke the driver.
+use crate::Readiness;
+
+/// Shared by the task that runs a machine and everything that may wake it. It is itself the waker for what needs no
+/// report.
+#[derive(Debug, Default)]
+pub struct Hub {
+    /// Whether a push into the inbox woke the task.
     pushed: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
-    /// The task that the driver is in. `None` before its first poll and after its end, so that no cycle keeps it.
+    /// The task that the machine is in. `None` before its first poll and after its end, so that no cycle keeps it.
     task: Option<Waker>,
-    /// Connections about which the runtime has something to say. Tokio takes a waker out when it calls it, so that is at
-    /// most two a connection.
-    ready: Vec<ConnId>,
+    /// Connections about which the runtime has something to say. A runtime takes a waker out when it calls it, so that is
+    /// at most two a connection.
+    ready: Vec<(ConnId, Readiness)>,
 }
 
 impl Hub {
+    /// The waker to leave with the runtime for a connection: it reports `readiness`.
+    pub fn for_conn(self: &Arc<Self>, conn: ConnId, readiness: Readiness) -> Waker {
+        Arc::new(Ready { hub: self.clone(), conn, readiness }).into()
+    }
+
     /// The waker for the inbox.
-    pub(crate) fn for_inbox(self: &Arc<Self>) -> Waker {
+    pub(super) fn for_inbox(self: &Arc<Self>) -> Waker {
         Arc::new(Pushed(self.clone())).into()
     }
 
-    /// The waker for a connection.
-    pub(crate) fn for_conn(self: &Arc<Self>, conn: ConnId) -> Waker {
-        Arc::new(Ready { hub: self.clone(), conn }).into()
-    }
-
-    /// Notes the task that the driver is in now, and moves the ready connections to `ready`.
-    pub(crate) fn attend(&self, task: &Waker, ready: &mut Vec<ConnId>) {
+    /// Notes the task that the machine is in now, and moves the ready connections to `ready`.
+    pub(super) fn attend(&self, task: &Waker, ready: &mut Vec<(ConnId, Readiness)>) {
         let mut state = self.lock();
         ready.append(&mut state.ready);
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
@@ -46,13 +49,13 @@ impl Hub {
         }
     }
 
-    /// Whether the inbox woke the driver since the last call.
-    pub(crate) fn take_pushed(&self) -> bool {
+    /// Whether the inbox woke the task since the last call.
+    pub(super) fn take_pushed(&self) -> bool {
         self.pushed.swap(false, Ordering::Acquire)
     }
 
     /// Lets go of the task: nobody is to be woken any more.
-    pub(crate) fn leave(&self) {
+    pub(super) fn leave(&self) {
         let task = self.lock().task.take();
         drop(task);
     }
@@ -71,7 +74,6 @@ impl Hub {
     }
 }
 
-/// For answers to jobs.
 impl Wake for Hub {
     fn wake(self: Arc<Self>) {
         self.wake_task();
@@ -98,6 +100,7 @@ impl Wake for Pushed {
 struct Ready {
     hub: Arc<Hub>,
     conn: ConnId,
+    readiness: Readiness,
 }
 
 impl Wake for Ready {
@@ -106,7 +109,7 @@ impl Wake for Ready {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.hub.lock().ready.push(self.conn);
+        self.hub.lock().ready.push((self.conn, self.readiness));
         self.hub.wake_task();
     }
 }
