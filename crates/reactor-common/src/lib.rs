@@ -11,8 +11,6 @@ mod jobs;
 mod shard;
 mod table;
 pub mod tasks;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod threads;
 mod world;
 

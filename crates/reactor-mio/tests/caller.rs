@@ -4,8 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use helenus_conformance::{Command, Log, Peer, Remote};
 use helenus_core::reactor::{ConnId, LaunchError, Reactor, Running, Turns, Woken};
-use helenus_reactor_common::testing::{Command, Log, Peer, Remote};
 use helenus_reactor_mio::Mio;
 
 const CONN: ConnId = ConnId::new(0, 0);

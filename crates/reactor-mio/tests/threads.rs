@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use helenus_conformance::{Command, Peer, Remote};
 use helenus_core::reactor::{ConnId, Reactor};
-use helenus_reactor_common::testing::{Command, Peer, Remote};
 use helenus_reactor_mio::Mio;
 
 #[test]

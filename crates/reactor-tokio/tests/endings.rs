@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use helenus_conformance::{Command, Peer, Remote};
 use helenus_core::reactor::{ConnId, Latch, LaunchError, Reactor, TaskReactor};
-use helenus_reactor_common::testing::{Command, Peer, Remote};
 use helenus_reactor_tokio::{Driver, Tokio};
 use tokio::runtime::{Builder, Runtime};
 

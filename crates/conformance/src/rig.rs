@@ -1,4 +1,4 @@
-//! Starts and ends the reactor of a check, and looks for what it left behind.
+//! Starts and ends the reactor of a row, and looks for what it left behind.
 
 use std::fs;
 use std::sync::mpsc;
@@ -6,17 +6,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use helenus_core::reactor::{Running, Seed, Woken};
+use helenus_core::reactor::{LaunchError, Reactor, Running, Seed, Woken};
 
-use super::{Command, Log, Remote};
+use crate::mount::Mount;
+use crate::remote::PATIENCE;
+use crate::{Command, Log, Remote};
 
-/// Waits for the end of a reactor that a check launched.
+/// Waits for the end of a reactor that was launched.
 pub type Ended = Box<dyn FnOnce() + Send>;
 
-/// Threads and descriptors belong to the process, so only one check runs at a time.
+/// A reactor at work, or why it can't be here.
+pub type Launched = Result<Ended, LaunchError>;
+
+/// Threads and descriptors belong to the process, so only one row runs at a time.
 static SERIAL: Mutex<()> = Mutex::new(());
 
-/// Keeps the other checks from starting.
+/// Keeps the other rows from starting.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -32,11 +37,12 @@ pub struct Rig {
 
 impl Rig {
     /// Starts a reactor.
-    pub fn start(launch: fn(Seed) -> Ended) -> Self {
+    pub fn start(mount: &Mount) -> Self {
         let serial = alone();
         let before = Belongings::count();
         let (remote, seed) = Remote::new();
-        Self { remote, ended: launch(seed), before, _serial: serial }
+        let ended = (mount.launch)(vec![seed]).unwrap();
+        Self { remote, ended, before, _serial: serial }
     }
 
     /// Ends it, and checks that no rule was broken and nothing is left.
@@ -47,11 +53,11 @@ impl Rig {
 
     /// As [`Rig::end`], for a probe that was told to end already.
     pub fn end_by_itself(self) -> Log {
-        within(Duration::from_secs(20), "the end of the reactor", self.ended);
+        within("the end of the reactor", self.ended);
         let log = std::mem::take(&mut *self.remote.log());
         assert!(log.dropped, "the machine outlives its reactor");
         assert_eq!(log.violations, [""; 0], "the contract was broken");
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while Belongings::count() != self.before && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
@@ -60,9 +66,14 @@ impl Rig {
     }
 }
 
-/// Runs a caller-driven reactor on a thread of its own until it exits.
-pub fn drive_turns(mut running: Running) -> Ended {
-    let mut turns = running.take_turns().unwrap();
+/// Launches a reactor; what comes out waits for its end.
+pub fn launch<R: Reactor + 'static>(reactor: R, seeds: Vec<Seed>) -> Launched {
+    Ok(run(Box::new(reactor).launch(seeds)?))
+}
+
+/// Runs a reactor that was launched, on a thread of its own if it is caller-driven.
+pub fn run(mut running: Running) -> Ended {
+    let Some(mut turns) = running.take_turns() else { return Box::new(|| running.join()) };
     let thread = thread::spawn(move || while turns.turn(None) == Woken::Turned {});
     Box::new(move || {
         thread.join().unwrap();
@@ -71,13 +82,13 @@ pub fn drive_turns(mut running: Running) -> Ended {
 }
 
 /// Runs `work`, but not for ever.
-pub fn within(limit: Duration, what: &str, work: Ended) {
+pub fn within(what: &str, work: Ended) {
     let (done, wait) = mpsc::channel();
     let thread = thread::spawn(move || {
         work();
         let _ = done.send(());
     });
-    match wait.recv_timeout(limit) {
+    match wait.recv_timeout(PATIENCE) {
         Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => thread.join().unwrap(),
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("waited in vain for {what}"),
     }

@@ -2,140 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use helenus_core::Time;
 use helenus_core::call::Settled;
 use helenus_core::reactor::{
-    Action, Block, CloseCause, ConnId, Event, Filled, Flushed, Job, JobId, JobOutcome, Machine, OpenOptions,
-    Seed,
+    Action, Block, CloseCause, ConnId, Event, Filled, Flushed, Job, JobOutcome, Machine, OpenOptions,
 };
+
+use crate::remote::{Command, Inbox, Log, Shared, lock};
 
 /// The bytes of each stream repeat after that many; a prime, so that no buffer's size hides a shift.
 pub const PATTERN_PERIOD: usize = 251;
 const ROOM: usize = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(20);
+/// More than a kernel takes at once, so that blocks go in parts.
+const BLOCK: usize = 1 << 20;
 
 /// `count` bytes of a stream, from its byte number `from` on.
 pub fn pattern(from: usize, count: usize) -> Vec<u8> {
     (from..from + count).map(|number| (number % PATTERN_PERIOD) as u8).collect()
-}
-
-/// What a probe can be told.
-#[derive(Debug)]
-pub enum Command {
-    /// Nothing: only the push counts.
-    Nothing,
-    /// Wish for a connection.
-    Open(ConnId, SocketAddr),
-    /// Send that many bytes.
-    Send(ConnId, usize),
-    /// Wish to close it.
-    Close(ConnId),
-    /// Wish for a name lookup.
-    Resolve(JobId, &'static str),
-    /// Want a tick so long after the turn that takes this.
-    Deadline(Duration),
-    /// Panic.
-    Panic,
-    /// Wish to end.
-    Exit,
-}
-
-/// What a probe saw.
-#[derive(Debug, Default)]
-pub struct Log {
-    /// Turns begun.
-    pub turns: usize,
-    /// How often a push found the machine asleep.
-    pub wakes: usize,
-    /// Commands taken.
-    pub taken: usize,
-    /// Connections opened, in order.
-    pub opened: Vec<ConnId>,
-    /// Connections that could not be opened.
-    pub refused: Vec<(ConnId, io::Error)>,
-    /// Connections whose end was read.
-    pub ended: Vec<ConnId>,
-    /// Connections on which reading or writing failed.
-    pub broken: Vec<(ConnId, io::Error)>,
-    /// Bytes received on each.
-    pub received: BTreeMap<ConnId, usize>,
-    /// Calls of `fill` that found bytes.
-    pub reads: usize,
-    /// Calls of `write`.
-    pub writes: usize,
-    /// How often a socket was full.
-    pub blocked: usize,
-    /// How late each tick was.
-    pub ticks: Vec<Duration>,
-    /// Answers to lookups.
-    pub resolved: Vec<(JobId, io::Result<Vec<SocketAddr>>)>,
-    /// The machine is gone.
-    pub dropped: bool,
-    /// And it could see that this was by a panic.
-    pub dropped_by_panic: bool,
-    /// Rules of the contract that the reactor broke.
-    pub violations: Vec<String>,
-}
-
-/// Tells a probe what to do, and looks at its log, from any thread.
-#[derive(Clone)]
-pub struct Remote(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    inbox: Mutex<Inbox>,
-    log: Mutex<Log>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Inbox {
-    commands: VecDeque<Command>,
-    asleep: bool,
-    waker: Option<Waker>,
-}
-
-impl Remote {
-    /// A probe to be grown, and its remote control.
-    pub fn new() -> (Self, Seed) {
-        let remote = Self(Arc::default());
-        let shared = remote.0.clone();
-        (remote, Seed::new(move || Box::new(Probe::new(shared))))
-    }
-
-    /// Tells the probe to do something. Wakes its loop if it sleeps.
-    pub fn push(&self, command: Command) {
-        let mut inbox = lock(&self.0.inbox);
-        inbox.commands.push_back(command);
-        if !std::mem::take(&mut inbox.asleep) {
-            return;
-        }
-        let waker = inbox.waker.clone();
-        drop(inbox);
-        lock(&self.0.log).wakes += 1;
-        waker.expect("a machine that sleeps has a waker").wake_by_ref();
-    }
-
-    /// What was seen so far.
-    pub fn log(&self) -> MutexGuard<'_, Log> {
-        lock(&self.0.log)
-    }
-
-    /// Waits until `seen` is true of the log.
-    pub fn wait(&self, what: &str, mut seen: impl FnMut(&Log) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut log = self.log();
-        while !seen(&log) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain: {what}; the log says {:#?}", *log);
-            log = self.0.changed.wait_timeout(log, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +32,7 @@ enum Phase {
     Taken,
 }
 
-struct Probe {
+pub(crate) struct Probe {
     shared: Arc<Shared>,
     phase: Phase,
     now: Time,
@@ -160,13 +46,26 @@ struct Probe {
 
 #[derive(Default)]
 struct Stream {
+    opened: bool,
+    /// What the kernel took, and blocks that came back.
     sent: usize,
     to_send: usize,
     received: usize,
+    /// Length of the block that the reactor has.
+    lent: Option<usize>,
+    /// Whether `Action::Send` was wished and not yet served.
+    announced: bool,
+}
+
+impl Stream {
+    /// Whether the reactor has to be told now that there are bytes to send.
+    fn announces(&mut self) -> bool {
+        self.opened && self.to_send > 0 && !std::mem::replace(&mut self.announced, true)
+    }
 }
 
 impl Probe {
-    fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             phase: Phase::Taken,
@@ -176,13 +75,12 @@ impl Probe {
             actions: VecDeque::new(),
             deadline: None,
             room: vec![0; ROOM],
-            bytes: pattern(0, ROOM + PATTERN_PERIOD),
+            bytes: pattern(0, BLOCK + PATTERN_PERIOD),
         }
     }
 
     fn log(&self, note: impl FnOnce(&mut Log)) {
-        note(&mut lock(&self.shared.log));
-        self.shared.changed.notify_all();
+        self.shared.note(note);
     }
 
     fn violation(&self, what: String) {
@@ -201,6 +99,15 @@ impl Probe {
         }
     }
 
+    /// Whether the machine knows the connection, and was told that it is open.
+    fn expect_open(&self, call: &str, conn: ConnId) -> bool {
+        let open = self.conns.get(&conn).is_some_and(|stream| stream.opened);
+        if !open {
+            self.violation(format!("{call} of {conn:?}, which is not open"));
+        }
+        open
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Nothing => {}
@@ -212,7 +119,9 @@ impl Probe {
             Command::Send(conn, count) => {
                 let Some(stream) = self.conns.get_mut(&conn) else { return };
                 stream.to_send += count;
-                self.actions.push_back(Action::Send(conn));
+                if stream.announces() {
+                    self.actions.push_back(Action::Send(conn));
+                }
             }
             Command::Close(conn) => self.close(conn),
             Command::Resolve(job, host) => {
@@ -225,16 +134,52 @@ impl Probe {
         }
     }
 
+    /// Wishes to close a connection, if it still has it.
     fn close(&mut self, conn: ConnId) {
-        self.conns.remove(&conn);
-        self.actions.push_back(Action::Close(conn));
+        if self.conns.remove(&conn).is_some() {
+            self.actions.push_back(Action::Close(conn));
+        }
     }
 
-    fn receive(&mut self, conn: ConnId, count: usize) {
+    fn opened(&mut self, conn: ConnId) {
         let Some(stream) = self.conns.get_mut(&conn) else { return };
-        let start = stream.received % PATTERN_PERIOD;
-        let right = self.room[..count] == self.bytes[start..start + count];
-        stream.received += count;
+        let again = std::mem::replace(&mut stream.opened, true);
+        if stream.announces() {
+            self.actions.push_back(Action::Send(conn));
+        }
+        if again {
+            self.violation(format!("{conn:?} was opened twice"));
+        }
+        self.log(|log| log.opened.push(conn));
+    }
+
+    fn closed(&mut self, conn: ConnId, accepted_bytes: usize, cause: CloseCause) {
+        let Some(stream) = self.conns.remove(&conn) else { return };
+        let lent = stream.lent.unwrap_or(0);
+        if accepted_bytes > lent {
+            self.violation(format!("{conn:?}: {accepted_bytes} bytes accepted of a block of {lent}"));
+        }
+        if stream.opened == matches!(cause, CloseCause::Connect(_)) {
+            self.violation(format!("{conn:?}, opened: {}, was closed by {cause:?}", stream.opened));
+        }
+        self.log(|log| {
+            log.accepted.insert(conn, stream.sent + accepted_bytes);
+            match cause {
+                CloseCause::Connect(error) => log.refused.push((conn, error)),
+                CloseCause::Io(error) => log.broken.push((conn, error)),
+                _ => log.ended.push(conn),
+            }
+        });
+    }
+
+    fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(stream) = self.conns.get_mut(&conn) else { return };
+        let mut right = true;
+        for piece in bytes.chunks(BLOCK) {
+            let start = stream.received % PATTERN_PERIOD;
+            right &= *piece == self.bytes[start..start + piece.len()];
+            stream.received += piece.len();
+        }
         let received = stream.received;
         if !right {
             self.violation(format!("{conn:?}: wrong bytes before {received}"));
@@ -243,6 +188,35 @@ impl Probe {
             log.reads += 1;
             log.received.insert(conn, received);
         });
+    }
+
+    fn block_came_back(&mut self, conn: ConnId, block: &Block) {
+        let Some(stream) = self.conns.get_mut(&conn) else { return };
+        let start = stream.sent % PATTERN_PERIOD;
+        let lent = stream.lent.take();
+        let right =
+            lent == Some(block.0.len()) && block.0[..] == self.bytes[start..start + lent.unwrap_or(0)];
+        stream.sent += lent.unwrap_or(0);
+        let sent = stream.sent;
+        if stream.announces() {
+            self.actions.push_back(Action::Send(conn));
+        }
+        if !right {
+            self.violation(format!("{conn:?}: another block of {} than was lent", block.0.len()));
+        }
+        self.log(|log| {
+            log.accepted.insert(conn, sent);
+        });
+    }
+
+    fn tick(&mut self, now: Time) {
+        match self.deadline {
+            Some(deadline) if deadline <= now => {
+                self.deadline = None;
+                self.log(|log| log.ticks.push(now.since(deadline)));
+            }
+            deadline => self.violation(format!("Tick at {now:?}, due {deadline:?}")),
+        }
     }
 }
 
@@ -261,27 +235,26 @@ impl Machine for Probe {
     fn handle(&mut self, now: Time, event: Event<'_>) {
         self.expect("handle", &[Phase::Begun]);
         self.expect_now("handle", now);
-        if let Event::Opened { conn } | Event::Closed { conn, .. } = &event {
-            if !self.conns.contains_key(conn) {
+        match event {
+            Event::Opened { conn } | Event::Closed { conn, .. } if !self.conns.contains_key(&conn) => {
                 self.violation(format!("{event:?} about a connection that is closed"));
             }
-        }
-        match event {
-            Event::Opened { conn } => self.log(|log| log.opened.push(conn)),
-            Event::Closed { conn, cause: CloseCause::Connect(error), .. } => {
-                self.conns.remove(&conn);
-                self.log(|log| log.refused.push((conn, error)));
+            Event::Opened { conn } => self.opened(conn),
+            Event::Closed { conn, accepted_bytes, cause } => self.closed(conn, accepted_bytes, cause),
+            Event::Bytes { conn, bytes } => {
+                if self.expect_open("Bytes", conn) && bytes.is_empty() {
+                    self.violation(format!("{conn:?}: no bytes, told as some"));
+                }
+                self.receive(conn, bytes);
+            }
+            Event::Sent { conn, block } => {
+                self.expect_open("Sent", conn);
+                self.block_came_back(conn, &block);
             }
             Event::Done { job, outcome: JobOutcome::Resolved(addresses) } => {
                 self.log(|log| log.resolved.push((job, addresses)));
             }
-            Event::Tick => match self.deadline {
-                Some(deadline) if deadline <= now => {
-                    self.deadline = None;
-                    self.log(|log| log.ticks.push(now.since(deadline)));
-                }
-                deadline => self.violation(format!("Tick at {now:?}, due {deadline:?}")),
-            },
+            Event::Tick => self.tick(now),
             other => self.violation(format!("unexpected {other:?}")),
         }
     }
@@ -297,19 +270,21 @@ impl Machine for Probe {
         if !self.filled.insert(conn) {
             self.violation(format!("{conn:?} was read twice in a turn"));
         }
-        if !self.conns.contains_key(&conn) {
-            self.violation(format!("fill of {conn:?}, which is closed"));
+        if !self.expect_open("fill", conn) {
             return Filled::Drained;
         }
-        match read(&mut self.room) {
+        let mut room = std::mem::take(&mut self.room);
+        let outcome = read(&mut room);
+        let mut filled = Filled::Drained;
+        match outcome {
             Ok(0) => {
                 self.close(conn);
                 self.log(|log| log.ended.push(conn));
             }
             Ok(count) => {
-                self.receive(conn, count);
+                self.receive(conn, &room[..count]);
                 if count == ROOM {
-                    return Filled::More;
+                    filled = Filled::More;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -318,7 +293,8 @@ impl Machine for Probe {
                 self.log(|log| log.broken.push((conn, error)));
             }
         }
-        Filled::Drained
+        self.room = room;
+        filled
     }
 
     fn settle(&mut self, _batch: &mut Settled) {
@@ -358,15 +334,20 @@ impl Machine for Probe {
         if !self.actions.is_empty() {
             self.violation("flush before all wishes were drained".into());
         }
-        let Some(stream) = self.conns.get_mut(&conn) else {
-            self.violation(format!("flush of {conn:?}, which is closed"));
+        if !self.expect_open("flush", conn) {
             return Flushed::Done;
-        };
+        }
+        let Some(stream) = self.conns.get_mut(&conn) else { return Flushed::Done };
         let (mut writes, mut failure, mut flushed) = (0, None, Flushed::Done);
+        stream.announced = false;
         while stream.to_send > 0 {
             let start = stream.sent % PATTERN_PERIOD;
             writes += 1;
             match write(&self.bytes[start..start + stream.to_send.min(ROOM)]) {
+                Ok(0) => {
+                    failure = Some(io::ErrorKind::WriteZero.into());
+                    break;
+                }
                 Ok(count) => {
                     stream.sent += count;
                     stream.to_send -= count;
@@ -381,9 +362,11 @@ impl Machine for Probe {
                 }
             }
         }
+        let sent = stream.sent;
         self.log(|log| {
             log.writes += writes;
             log.blocked += usize::from(flushed == Flushed::Blocked);
+            log.accepted.insert(conn, sent);
         });
         if let Some(error) = failure {
             self.close(conn);
@@ -392,9 +375,24 @@ impl Machine for Probe {
         flushed
     }
 
-    fn take_block(&mut self, _conn: ConnId) -> Option<Block> {
-        self.violation("take_block by a readiness loop".into());
-        None
+    fn take_block(&mut self, conn: ConnId) -> Option<Block> {
+        self.expect("take_block", &[Phase::Taken]);
+        if !self.actions.is_empty() {
+            self.violation("take_block before all wishes were drained".into());
+        }
+        if !self.expect_open("take_block", conn) {
+            return None;
+        }
+        let stream = self.conns.get_mut(&conn)?;
+        stream.announced = false;
+        if stream.lent.is_some() || stream.to_send == 0 {
+            return None;
+        }
+        let (start, count) = (stream.sent % PATTERN_PERIOD, stream.to_send.min(BLOCK));
+        stream.to_send -= count;
+        stream.lent = Some(count);
+        self.log(|log| log.writes += 1);
+        Some(Block(self.bytes[start..start + count].to_vec()))
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -407,6 +405,9 @@ impl Machine for Probe {
 
     fn arm(&mut self) -> bool {
         self.expect("arm", &[Phase::Taken]);
+        if !self.actions.is_empty() {
+            self.violation("arm before all wishes were drained".into());
+        }
         let mut inbox = lock(&self.shared.inbox);
         if !inbox.commands.is_empty() {
             return false;
@@ -427,9 +428,4 @@ impl Drop for Probe {
             panic!("one more, while the first one unwinds");
         }
     }
-}
-
-// A probe that panics does so without any of these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,24 +1,23 @@
-//! The checks, one function each. [`check_reactor!`](crate::check_reactor) mounts them.
+//! The rows, one function each. [`mount!`](crate::mount) mounts them all.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use helenus_core::reactor::{ConnId, JobId, Seed};
+use helenus_core::reactor::{ConnId, JobId};
 
-use super::rig::alone;
-use super::{Command, Ended, Peer, Rig, pattern};
-
-type Launch = fn(Seed) -> Ended;
+use crate::rig::alone;
+use crate::{Command, Mount, Peer, Rig, pattern};
 
 const CONN: ConnId = ConnId::new(0, 0);
 const MEGABYTE: usize = 1 << 20;
 
 /// A connection is opened, and bytes go there and back.
-pub fn connects_and_echoes(launch: Launch) {
-    let (rig, peer) = (Rig::start(launch), Peer::echo(1));
+pub fn connects_and_echoes(mount: &Mount) {
+    let (rig, peer) = (Rig::start(mount), Peer::echo(1));
 
     open(&rig, CONN, peer.address());
     send_and_await(&rig, CONN, 100, 100);
@@ -31,8 +30,8 @@ pub fn connects_and_echoes(launch: Launch) {
 }
 
 /// A port where nobody listens is an error of that connection, with the system's reason.
-pub fn tells_a_refused_connection(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn tells_a_refused_connection(mount: &Mount) {
+    let rig = Rig::start(mount);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
     rig.remote.push(Command::Open(CONN, nobody));
@@ -46,12 +45,14 @@ pub fn tells_a_refused_connection(launch: Launch) {
     rig.end();
 }
 
-/// More is sent than the kernel takes while the peer does not read; all arrives in the end.
-pub fn echoes_a_megabyte_through_a_full_socket(launch: Launch) {
+/// More is sent than the kernel takes while the peer does not read; all arrives in the end, and a megabyte comes back.
+pub fn sends_16_megabytes_through_a_full_socket(mount: &Mount) {
     const SENT: usize = 16 * MEGABYTE;
-    let rig = Rig::start(launch);
-    let peer = Peer::new(1, |mut stream| {
-        thread::sleep(Duration::from_millis(100));
+    let rig = Rig::start(mount);
+    let (read, may_read) = mpsc::channel();
+    let may_read = Mutex::new(may_read);
+    let peer = Peer::new(1, move |mut stream| {
+        may_read.lock().unwrap().recv().unwrap();
         let mut all = vec![0; SENT];
         stream.read_exact(&mut all).unwrap();
         assert!(all == pattern(0, SENT), "the peer got other bytes than were sent");
@@ -60,18 +61,23 @@ pub fn echoes_a_megabyte_through_a_full_socket(launch: Launch) {
     });
 
     open(&rig, CONN, peer.address());
-    send_and_await(&rig, CONN, SENT, MEGABYTE);
+    rig.remote.push(Command::Send(CONN, SENT));
+    rig.remote.wait("the first bytes", |log| log.writes > 0);
+    thread::sleep(Duration::from_millis(100));
+    let accepted = rig.remote.log().accepted.get(&CONN).copied().unwrap_or(0);
+    assert!(accepted < SENT, "the socket was never full, so this row shows nothing");
+    read.send(()).unwrap();
+    rig.remote.wait("the echo", |log| log.received.get(&CONN) == Some(&MEGABYTE));
 
     rig.remote.push(Command::Close(CONN));
     peer.join();
     let log = rig.end();
-    assert!(log.blocked > 0, "the socket was never full, so this check shows nothing");
     assert!(log.blocked < 2_000, "a full socket was tried {} times", log.blocked);
 }
 
 /// A peer that sends single bytes.
-pub fn reads_what_comes_byte_by_byte(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn reads_what_comes_byte_by_byte(mount: &Mount) {
+    let rig = Rig::start(mount);
     let peer = Peer::new(1, |mut stream| {
         stream.set_nodelay(true).unwrap();
         for byte in pattern(0, 600) {
@@ -92,8 +98,8 @@ pub fn reads_what_comes_byte_by_byte(launch: Launch) {
 }
 
 /// The peer closes an idle connection.
-pub fn tells_the_end_of_the_stream(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn tells_the_end_of_the_stream(mount: &Mount) {
+    let rig = Rig::start(mount);
     let peer = Peer::new(1, |_| thread::sleep(Duration::from_millis(30)));
 
     open(&rig, CONN, peer.address());
@@ -104,8 +110,8 @@ pub fn tells_the_end_of_the_stream(launch: Launch) {
 }
 
 /// Bytes and end are there before the loop looks: one edge announces both.
-pub fn tells_an_end_that_comes_with_the_last_bytes(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn tells_an_end_that_comes_with_the_last_bytes(mount: &Mount) {
+    let rig = Rig::start(mount);
     for generation in 0..20 {
         let conn = ConnId::new(0, generation);
         let peer = Peer::new(1, |mut stream| {
@@ -114,8 +120,7 @@ pub fn tells_an_end_that_comes_with_the_last_bytes(launch: Launch) {
             stream.write_all(&pattern(0, 300)).unwrap();
         });
 
-        rig.remote.push(Command::Open(conn, peer.address()));
-        rig.remote.push(Command::Send(conn, 8));
+        rig.remote.push_all([Command::Open(conn, peer.address()), Command::Send(conn, 8)]);
         rig.remote.wait("the end", |log| log.ended.contains(&conn));
         let log = rig.remote.log();
 
@@ -127,8 +132,8 @@ pub fn tells_an_end_that_comes_with_the_last_bytes(launch: Launch) {
 }
 
 /// The deadline comes nearer, goes, and comes again while the loop sleeps.
-pub fn keeps_a_deadline_that_moves(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn keeps_a_deadline_that_moves(mount: &Mount) {
+    let rig = Rig::start(mount);
     let begun = Instant::now();
 
     for (ticks, after_ms) in [(0, 30_000), (1, 50), (1, 60_000), (2, 0), (3, 20)] {
@@ -147,8 +152,8 @@ pub fn keeps_a_deadline_that_moves(launch: Launch) {
 }
 
 /// Single pushes, each to a loop that had time to fall asleep.
-pub fn wakes_for_a_push_while_asleep(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn wakes_for_a_push_while_asleep(mount: &Mount) {
+    let rig = Rig::start(mount);
     for number in 1..=20 {
         thread::sleep(Duration::from_millis(5));
         rig.remote.push(Command::Nothing);
@@ -159,8 +164,8 @@ pub fn wakes_for_a_push_while_asleep(launch: Launch) {
 }
 
 /// 100,000 pushes of four threads: none is lost, and no more wakes than turns.
-pub fn survives_a_storm_of_pushes(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn survives_a_storm_of_pushes(mount: &Mount) {
+    let rig = Rig::start(mount);
     let storm: Vec<_> = (0..4)
         .map(|_| {
             let remote = rig.remote.clone();
@@ -176,8 +181,8 @@ pub fn survives_a_storm_of_pushes(launch: Launch) {
 }
 
 /// Names, the text of an address, and what is neither.
-pub fn resolves_names(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn resolves_names(mount: &Mount) {
+    let rig = Rig::start(mount);
 
     rig.remote.push(Command::Resolve(JobId(1), "localhost"));
     rig.remote.push(Command::Resolve(JobId(2), "192.0.2.7"));
@@ -196,15 +201,14 @@ pub fn resolves_names(launch: Launch) {
 }
 
 /// Closed in the turn that opened it: no event follows, which the probe watches.
-pub fn tells_nothing_about_a_connection_closed_at_once(launch: Launch) {
-    let rig = Rig::start(launch);
+pub fn tells_nothing_about_a_connection_closed_at_once(mount: &Mount) {
+    let rig = Rig::start(mount);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let peer = Peer::echo(1);
 
     for (generation, address) in [nobody, peer.address()].into_iter().enumerate() {
         let conn = ConnId::new(0, u32::try_from(generation).unwrap());
-        rig.remote.push(Command::Open(conn, address));
-        rig.remote.push(Command::Close(conn));
+        rig.remote.push_all([Command::Open(conn, address), Command::Close(conn)]);
     }
     peer.join();
     thread::sleep(Duration::from_millis(20));
@@ -214,8 +218,8 @@ pub fn tells_nothing_about_a_connection_closed_at_once(launch: Launch) {
 }
 
 /// An index is used again and again, with no event for the wrong generation.
-pub fn gives_an_index_to_the_next_connection(launch: Launch) {
-    let (rig, peer) = (Rig::start(launch), Peer::echo(50));
+pub fn gives_an_index_to_the_next_connection(mount: &Mount) {
+    let (rig, peer) = (Rig::start(mount), Peer::echo(50));
     for generation in 0..50 {
         let conn = ConnId::new(3, generation);
         open(&rig, conn, peer.address());
@@ -228,9 +232,9 @@ pub fn gives_an_index_to_the_next_connection(launch: Launch) {
 }
 
 /// Two hundred connections, all busy at once.
-pub fn serves_many_connections(launch: Launch) {
+pub fn serves_many_connections(mount: &Mount) {
     const COUNT: u32 = 200;
-    let (rig, peer) = (Rig::start(launch), Peer::echo(COUNT as usize));
+    let (rig, peer) = (Rig::start(mount), Peer::echo(COUNT as usize));
     let conns = || (0..COUNT).map(|index| ConnId::new(index, 0));
 
     conns().for_each(|conn| rig.remote.push(Command::Open(conn, peer.address())));
@@ -246,8 +250,8 @@ pub fn serves_many_connections(launch: Launch) {
 }
 
 /// With an open connection and a distant deadline, no turn is run.
-pub fn is_idle_when_nothing_happens(launch: Launch) {
-    let (rig, peer) = (Rig::start(launch), Peer::echo(1));
+pub fn is_idle_when_nothing_happens(mount: &Mount) {
+    let (rig, peer) = (Rig::start(mount), Peer::echo(1));
     open(&rig, CONN, peer.address());
     send_and_await(&rig, CONN, 10, 10);
     rig.remote.push(Command::Deadline(Duration::from_secs(3600)));
@@ -263,9 +267,9 @@ pub fn is_idle_when_nothing_happens(launch: Launch) {
 }
 
 /// One request at a time: a turn to send, a turn to receive, and one write and one read.
-pub fn makes_no_turn_in_vain(launch: Launch) {
+pub fn makes_no_turn_in_vain(mount: &Mount) {
     const ROUNDS: usize = 50;
-    let (rig, peer) = (Rig::start(launch), Peer::echo(1));
+    let (rig, peer) = (Rig::start(mount), Peer::echo(1));
     open(&rig, CONN, peer.address());
     send_and_await(&rig, CONN, 10, 10);
     thread::sleep(Duration::from_millis(20));
@@ -286,8 +290,8 @@ pub fn makes_no_turn_in_vain(launch: Launch) {
 }
 
 /// The reactor ends, and lets go of machine, sockets and threads, even if the machine's destructor panics too.
-pub fn lets_go_after_a_panic_of_the_machine(launch: Launch) {
-    let (rig, peer) = (Rig::start(launch), Peer::echo(1));
+pub fn lets_go_after_a_panic_of_the_machine(mount: &Mount) {
+    let (rig, peer) = (Rig::start(mount), Peer::echo(1));
     open(&rig, CONN, peer.address());
     rig.remote.push(Command::Resolve(JobId(1), "localhost"));
     rig.remote.wait("the answer", |log| log.resolved.len() == 1);
@@ -300,16 +304,13 @@ pub fn lets_go_after_a_panic_of_the_machine(launch: Launch) {
 
 /// No descriptor is left: that connection fails, the loop lives on, and opens the next when there is one again.
 ///
-/// Runs in a process of its own, whose limit is low; `module` is the path of the module that the test is in.
-pub fn tells_that_descriptors_ran_out(launch: Launch, module: &str) {
-    const MARK: &str = "HELENUS_TEST_FEW_DESCRIPTORS";
+/// Runs in a process of its own, whose limit is low.
+pub fn tells_that_descriptors_ran_out(mount: &Mount) {
+    const MARK: &str = "HELENUS_CONFORMANCE_FEW_DESCRIPTORS";
     if std::env::var_os(MARK).is_none() {
-        if cfg!(unix) {
-            run_this_test_again_with_few_descriptors(MARK, module);
-        }
-        return;
+        return run_this_test_again_with_few_descriptors(MARK, mount);
     }
-    let (rig, peer) = (Rig::start(launch), Peer::echo(1));
+    let (rig, peer) = (Rig::start(mount), Peer::echo(1));
     rig.remote.push(Command::Nothing);
     rig.remote.wait("the first turn", |log| log.taken == 1);
     let mut hoard: Vec<_> = std::iter::from_fn(|| TcpListener::bind("127.0.0.1:0").ok()).collect();
@@ -331,15 +332,15 @@ pub fn tells_that_descriptors_ran_out(launch: Launch, module: &str) {
     rig.end();
 }
 
-fn run_this_test_again_with_few_descriptors(mark: &str, module: &str) {
+fn run_this_test_again_with_few_descriptors(mark: &str, mount: &Mount) {
     // Its pipes are descriptors, which the others count.
     let _alone = alone();
     // The test runner's names lack the crate's.
-    let (_, module) = module.split_once("::").unwrap();
+    let (_, module) = mount.module.split_once("::").unwrap();
     let test = format!("{module}::tells_that_descriptors_ran_out");
     let program = std::env::current_exe().unwrap();
     let output = process::Command::new("sh")
-        .args(["-c", "ulimit -n 48 && exec \"$0\" --exact \"$1\" --nocapture"])
+        .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(program)
         .arg(&test)
         .env(mark, "1")
