@@ -3,7 +3,8 @@
 //!
 //! A readiness loop (epoll, kqueue, or a runtime's reactor) implements [`Net`], which is no more than sockets, and gives
 //! it to a [`Shard`]. The loop then only waits, reports what is ready, and calls [`Shard::turn`], which keeps the
-//! contract of [`helenus_core::reactor`]. Where a runtime polls futures instead, [`tasks`] has that loop too.
+//! contract of [`helenus_core::reactor`]. Where a runtime polls futures instead, [`tasks`] has that loop too. A completion
+//! loop implements [`Outside`] and gives it to a [`Runner`].
 
 mod clock;
 mod connect;
@@ -12,12 +13,14 @@ mod shard;
 mod table;
 pub mod tasks;
 mod threads;
+mod turn;
 mod world;
 
 pub use clock::Clock;
 pub use connect::{finish_connect, start_connect};
 pub use jobs::{Answer, Jobs};
-pub use shard::{Next, Shard};
+pub use shard::Shard;
 pub use table::Table;
 pub use threads::launch_threads;
+pub use turn::{Next, Outside, Runner};
 pub use world::{Net, Readiness};

@@ -9,7 +9,7 @@ use helenus_core::reactor::{
     Action, CloseCause, ConnId, Event, Filled, Flushed, Job, JobId, Machine, OpenOptions,
 };
 
-use crate::{Jobs, Table};
+use crate::{Jobs, Outside, Table};
 
 /// The sockets of a readiness loop. No call may block.
 pub trait Net {
@@ -74,6 +74,58 @@ struct Conn<S> {
     wants_flush: bool,
 }
 
+impl<N: Net> Outside for World<N> {
+    fn has_work(&self) -> bool {
+        !(self.ready.is_empty() && self.failed.is_empty() && self.dirty.is_empty())
+            || self.jobs.has_unannounced()
+    }
+
+    /// What it does not finish reading is listed for the next turn.
+    fn tell(&mut self, now: Time, machine: &mut dyn Machine) {
+        for (conn, error) in self.failed.drain(..) {
+            machine.handle(now, Event::Closed { conn, accepted_bytes: 0, cause: CloseCause::Connect(error) });
+        }
+        while let Some(answer) = self.jobs.answer() {
+            machine.handle(now, Event::Done { job: answer.job, outcome: answer.outcome });
+        }
+        let mut ready = std::mem::replace(&mut self.ready, std::mem::take(&mut self.spare));
+        for id in ready.drain(..) {
+            if self.look(now, machine, id) {
+                self.report(id, Readiness { readable: true, ..Readiness::default() });
+            }
+        }
+        self.spare = ready;
+    }
+
+    fn act(&mut self, now: Time, machine: &mut dyn Machine) -> bool {
+        while let Some(action) = machine.poll_action(now) {
+            match action {
+                Action::Open { conn, address, options } => self.open(conn, address, &options),
+                Action::Send(conn) => self.mark(conn),
+                Action::Close(conn) => self.close(conn),
+                Action::Offload { job, work } => self.offload(job, work),
+                Action::Exit => return true,
+            }
+        }
+        false
+    }
+
+    /// Flushes each marked connection once.
+    fn flush(&mut self, now: Time, machine: &mut dyn Machine) {
+        while let Some(id) = self.dirty.pop() {
+            let Some(conn) = self.conns.find(id) else { continue };
+            let (net, socket) = (&mut self.net, &mut conn.socket);
+            let flushed = machine.flush(now, id, &mut |bytes| uninterrupted(|| net.write(socket, bytes)));
+            conn.blocked = flushed == Flushed::Blocked;
+            conn.wants_flush = conn.blocked;
+        }
+    }
+
+    fn close_all(&mut self) {
+        self.conns.drain().for_each(|conn| self.net.close(conn.socket));
+    }
+}
+
 impl<N: Net> World<N> {
     pub(crate) fn new(net: N, waker: Waker) -> Self {
         Self {
@@ -99,59 +151,6 @@ impl<N: Net> World<N> {
         if !std::mem::replace(&mut conn.listed, true) {
             self.ready.push(id);
         }
-    }
-
-    /// Whether the next turn has something to do for which no report will come.
-    pub(crate) fn has_work(&self) -> bool {
-        !(self.ready.is_empty() && self.failed.is_empty() && self.dirty.is_empty())
-            || self.jobs.has_unannounced()
-    }
-
-    /// Tells the machine all that happened. What it does not finish reading is listed for the next turn.
-    pub(crate) fn tell(&mut self, now: Time, machine: &mut dyn Machine) {
-        for (conn, error) in self.failed.drain(..) {
-            machine.handle(now, Event::Closed { conn, accepted_bytes: 0, cause: CloseCause::Connect(error) });
-        }
-        while let Some(answer) = self.jobs.answer() {
-            machine.handle(now, Event::Done { job: answer.job, outcome: answer.outcome });
-        }
-        let mut ready = std::mem::replace(&mut self.ready, std::mem::take(&mut self.spare));
-        for id in ready.drain(..) {
-            if self.look(now, machine, id) {
-                self.report(id, Readiness { readable: true, ..Readiness::default() });
-            }
-        }
-        self.spare = ready;
-    }
-
-    /// Carries out what the machine wishes. Says whether it wishes to end.
-    pub(crate) fn act(&mut self, now: Time, machine: &mut dyn Machine) -> bool {
-        while let Some(action) = machine.poll_action(now) {
-            match action {
-                Action::Open { conn, address, options } => self.open(conn, address, &options),
-                Action::Send(conn) => self.mark(conn),
-                Action::Close(conn) => self.close(conn),
-                Action::Offload { job, work } => self.offload(job, work),
-                Action::Exit => return true,
-            }
-        }
-        false
-    }
-
-    /// Flushes each marked connection once.
-    pub(crate) fn flush(&mut self, now: Time, machine: &mut dyn Machine) {
-        while let Some(id) = self.dirty.pop() {
-            let Some(conn) = self.conns.find(id) else { continue };
-            let (net, socket) = (&mut self.net, &mut conn.socket);
-            let flushed = machine.flush(now, id, &mut |bytes| uninterrupted(|| net.write(socket, bytes)));
-            conn.blocked = flushed == Flushed::Blocked;
-            conn.wants_flush = conn.blocked;
-        }
-    }
-
-    /// Lets go of all sockets.
-    pub(crate) fn close_all(&mut self) {
-        self.conns.drain().for_each(|conn| self.net.close(conn.socket));
     }
 
     /// Handles what was reported about one connection. Says whether there is more to read.
