@@ -14,6 +14,7 @@ pub mod machine;
 pub mod protocol;
 pub mod reactor;
 mod statement;
+mod sync;
 mod time;
 pub mod value;
 

@@ -1,9 +1,9 @@
 //! Calls that are used again by the thread that is done with them: a request then costs no allocation.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use super::{Call, Command, Entry, Notify, Shared, Terms, pair};
+use crate::sync::{Arc, thread_local};
 
 /// How many calls a thread keeps: some hundred kilobytes.
 const KEPT_MAX: usize = 1_024;

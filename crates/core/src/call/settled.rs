@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use super::Finished;
+use crate::sync::{Mutex, MutexGuard};
 
 thread_local! {
     /// The number of the shard whose requests this thread is delivering.
