@@ -15,7 +15,7 @@ use helenus_core::{Inbox, Limits};
 
 use crate::caller::CallerDriven;
 use crate::session::{Defaults, Shared};
-use crate::{ConnectError, Connecting, Session, WhenFull};
+use crate::{ConnectError, Connecting, Session, WhenFull, fork};
 
 /// Cassandra's native transport port.
 const PORT: u16 = 9042;
@@ -233,7 +233,7 @@ impl SessionBuilder {
         match self.invalid.take() {
             Some(error) => Err(ConnectError::ContactPoint(error)),
             None if self.config.contact_points.is_empty() => Err(ConnectError::NoContactPoint),
-            None => Ok(()),
+            None => fork::watch().map_err(ConnectError::Launch),
         }
     }
 
@@ -272,6 +272,7 @@ impl Grown {
             running: Mutex::new(Some(running)),
             defaults: self.defaults,
             reactor: self.reactor,
+            generation: fork::generation(),
         }))
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use helenus_core::reactor::{Turns, Woken};
 
+use crate::fork;
 use crate::thread::{self, Parker};
 
 pub(crate) struct CallerDriven {
@@ -39,8 +40,9 @@ impl CallerDriven {
         Self { awake, turns, sleepers: Mutex::default(), driver, handles }
     }
 
-    /// Runs `future` to its end, and the machine on this thread whenever no other thread does.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+    /// Runs `future` to its end, and the machine on this thread whenever no other thread does. `None`: the future has forked,
+    /// and this is the child.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let parker = Parker::new();
         let waker = parker.waker().clone();
@@ -59,7 +61,7 @@ impl CallerDriven {
                 continue;
             }
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return output;
+                return Some(output);
             }
             parker.park();
             sleeper.rise();
@@ -75,7 +77,12 @@ impl CallerDriven {
         }
     }
 
-    fn drive<F: Future>(&self, turns: &mut Option<Box<dyn Turns>>, mut future: Pin<&mut F>) -> F::Output {
+    fn drive<F: Future>(
+        &self,
+        turns: &mut Option<Box<dyn Turns>>,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        let generation = fork::generation();
         let awake = &self.awake;
         awake.woken.store(true, Ordering::Relaxed);
         let waker = Waker::from(awake.clone());
@@ -83,8 +90,11 @@ impl CallerDriven {
         loop {
             if awake.woken.swap(false, Ordering::Acquire) {
                 if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                    return output;
+                    return Some(output);
                 }
+            }
+            if fork::generation() != generation {
+                return None;
             }
             match turns {
                 Some(running) => {
@@ -100,7 +110,7 @@ impl CallerDriven {
                     }
                 }
                 // Nothing of this session can happen any more; only the future's own doings can wake it.
-                None => return thread::block_on(future),
+                None => return Some(thread::block_on(future)),
             }
         }
     }

@@ -28,7 +28,8 @@ impl Closing {
     /// Blocks until nothing is left.
     ///
     /// # Errors
-    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine; nothing is closed then.
+    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine, and [`Error::Forked`] in a child of the process
+    /// that connected; nothing is closed then.
     pub fn wait(self) -> Result<(), Error> {
         let session = self.session.clone();
         session.block_on(self)
@@ -39,6 +40,10 @@ impl Closing {
             return;
         }
         let shared = &self.session.0;
+        if shared.is_forked() {
+            // Nothing of it is this process's.
+            return;
+        }
         for inbox in &shared.inboxes {
             let close = Command::Close { drain: shared.defaults.drain };
             // An inbox that refuses has no machine any more: closed already.

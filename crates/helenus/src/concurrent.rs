@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use helenus_core::Place;
-use helenus_core::call::{Call, Command, Notify, RequestError, Terms, Window, recycle};
+use helenus_core::call::{Call, Command, Fate, Notify, RequestError, Terms, Window, recycle};
 
 use crate::request::finish;
 use crate::{Error, Request, Response, Session};
@@ -83,11 +83,23 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                 };
             }
             self.window.take(&mut self.finished, cx.waker());
-            if self.finished.is_empty() {
+            if self.finished.is_empty() && !self.notice_fork() {
                 return Poll::Pending;
             }
             self.collect();
         }
+    }
+
+    /// In a forked child nobody will ever answer.
+    fn notice_fork(&mut self) -> bool {
+        if !self.session.0.is_forked() {
+            return false;
+        }
+        for (number, _) in self.slots.drain(..).flatten() {
+            self.ready.push_back((number, Err(Error::Forked { fate: Fate::Unknown })));
+        }
+        (self.in_flight, self.exhausted) = (0, true);
+        true
     }
 
     /// Whether nothing more can come.

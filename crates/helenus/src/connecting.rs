@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use helenus_core::call::Call;
 
 use crate::builder::submit_connect;
-use crate::{ConnectError, Session, SessionBuilder, thread};
+use crate::{ConnectError, Error, Session, SessionBuilder, thread};
 
 /// A session to be: a future of it. Nothing happens before it is polled, waited for or submitted.
 ///
@@ -54,9 +54,9 @@ impl Connecting {
         match &self.0 {
             State::Asked(session, _) => {
                 let session = session.clone();
-                session.may_block().map_err(|_| ConnectError::WouldDeadlock)?;
+                session.may_block().map_err(refused)?;
                 if let Some(caller) = &session.0.caller {
-                    return caller.block_on(self);
+                    return caller.block_on(self).unwrap_or(Err(ConnectError::Forked));
                 }
                 let (limit, inbox) = (session.0.defaults.begin, &session.0.inboxes[0]);
                 thread::block_on_if_begun(self, limit, || inbox.has_begun())
@@ -75,6 +75,13 @@ impl Connecting {
     }
 }
 
+fn refused(error: Error) -> ConnectError {
+    match error {
+        Error::Forked { .. } => ConnectError::Forked,
+        _ => ConnectError::WouldDeadlock,
+    }
+}
+
 fn ask(session: Session) -> State {
     match submit_connect(&session) {
         Ok(call) => State::Asked(session, call),
@@ -88,6 +95,9 @@ impl Future for Connecting {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.begin();
         let outcome = match &mut self.0 {
+            State::Asked(session, _) if session.0.is_forked() => {
+                return Poll::Ready(Err(ConnectError::Forked));
+            }
             State::Asked(_, call) => std::task::ready!(call.poll(cx.waker())),
             _ => match std::mem::replace(&mut self.0, State::Done) {
                 State::Failed(error) => return Poll::Ready(Err(error)),

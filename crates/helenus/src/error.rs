@@ -40,6 +40,11 @@ pub enum Error {
     Shape(ShapeError),
     /// Blocking here would wait for itself: this thread runs the session's machine. Await, or use a callback.
     WouldDeadlock,
+    /// This process was forked from the one that connected: the session is the parent's. Connect anew.
+    Forked {
+        /// Whether the parent can have sent the request.
+        fate: Fate,
+    },
     /// `USE` changes one connection of many. Never sent.
     UseStatement,
 }
@@ -65,6 +70,7 @@ impl Error {
         match self {
             Self::Bind(_) | Self::Encode(_) | Self::WouldDeadlock | Self::UseStatement => Fate::NeverSent,
             Self::Request(error) => error.fate(),
+            Self::Forked { fate } => *fate,
             Self::Server { .. } | Self::Response { .. } | Self::Row(_) | Self::Shape(_) => Fate::Unknown,
         }
     }
@@ -106,6 +112,11 @@ impl fmt::Display for Error {
             Self::WouldDeadlock => f.write_str(
                 "blocking here would wait for ever, as this thread runs the session's machine; await the request, give it a \
                  callback, or wait on another thread",
+            ),
+            Self::Forked { fate } => write!(
+                f,
+                "this process was forked from the one that connected, and the session is that one's; connect anew in the child; \
+                 {fate}"
             ),
             Self::UseStatement => f.write_str(
                 "USE changes one connection of many; give the builder a keyspace, or write keyspace.table in statements",
@@ -176,6 +187,8 @@ pub enum ConnectError {
     Unreachable(RequestError),
     /// Blocking here would wait for itself. Await instead.
     WouldDeadlock,
+    /// This process was forked from the one that began to connect.
+    Forked,
     /// The driver that is to run the session was not run by anyone.
     NotDriven {
         /// How long it was waited for: the handshake's timeout.
@@ -198,6 +211,7 @@ impl fmt::Display for ConnectError {
             Self::Launch(error) => error.fmt(f),
             Self::Unreachable(error) => error.fmt(f),
             Self::WouldDeadlock => Error::WouldDeadlock.fmt(f),
+            Self::Forked => Error::Forked { fate: Fate::NeverSent }.fmt(f),
             Self::NotDriven { waited } => write!(
                 f,
                 "the session's driver was not run within {waited:?}; spawn it on a runtime that is running, and if that \

@@ -30,6 +30,7 @@ mod concurrent;
 mod connecting;
 mod draft;
 mod error;
+mod fork;
 mod frames;
 mod pending;
 mod prepared;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use helenus_core::Place;
-use helenus_core::call::{Call, Command, Notify, RequestError, Terms, recycle};
+use helenus_core::call::{Call, Command, Fate, Notify, RequestError, Terms, recycle};
 
 use crate::request::{FromAnswer, finish};
 use crate::{Error, Session, WhenFull};
@@ -43,6 +43,7 @@ impl<T: FromAnswer> Pending<T> {
 
     /// Hands it to the machine. `false`: there is no room, and it is to wait for some.
     pub(crate) fn start(&mut self, notify: Notify) -> bool {
+        self.notice_fork();
         let (frame, terms, place) = match std::mem::replace(&mut self.state, State::Done) {
             State::Unsent(frame, terms, place) => (frame, terms, place),
             started => {
@@ -66,6 +67,18 @@ impl<T: FromAnswer> Pending<T> {
             },
         };
         true
+    }
+
+    /// In a forked child nobody will ever answer.
+    fn notice_fork(&mut self) {
+        let fate = match self.state {
+            State::Unsent(..) => Fate::NeverSent,
+            State::Sent(_) => Fate::Unknown,
+            State::Failed(_) | State::Done => return,
+        };
+        if let Err(error) = self.session.may_use(fate) {
+            self.state = State::Failed(error);
+        }
     }
 
     fn waits_for_room(&self) -> bool {
@@ -119,6 +132,7 @@ impl<T: FromAnswer> Future for Pending<T> {
                 return Poll::Pending;
             }
         }
+        this.notice_fork();
         match &mut this.state {
             State::Sent(call) => {
                 let outcome = std::task::ready!(call.poll(cx.waker()));

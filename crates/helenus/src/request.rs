@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use helenus_core::call::{Answer, Command, Notify, Outcome, Reply, Terms};
+use helenus_core::call::{Answer, Command, Fate, Notify, Outcome, Reply, Terms};
 use helenus_core::protocol::response::{Message, Response as ProtocolResponse};
 use helenus_core::protocol::{Consistency, DecodeError, Version};
 
@@ -101,6 +101,7 @@ impl<T: FromAnswer> Request<T> {
     #[expect(clippy::type_complexity, reason = "three parts that are taken apart where they come out")]
     pub(crate) fn seal(self) -> (Session, Result<(Vec<u8>, Terms), Error>, T::Context) {
         let Self { session, draft, context } = self;
+        let draft = session.may_use(Fate::NeverSent).and(draft);
         let sealed = draft.and_then(|mut draft| draft.seal(session.version(), &session.0.defaults));
         (session, sealed, context)
     }

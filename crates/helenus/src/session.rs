@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use helenus_core::Inbox;
-use helenus_core::call::{Command, Notify, Settled, Terms};
+use helenus_core::call::{Command, Fate, Notify, Settled, Terms};
 use helenus_core::machine::{AgreedVersion, CounterReader, Counters};
 use helenus_core::protocol::{Consistency, Version};
 use helenus_core::reactor::Running;
@@ -16,12 +16,19 @@ use crate::caller::CallerDriven;
 use crate::closing::Closing;
 use crate::draft::Draft;
 use crate::request::Request;
-use crate::{Completions, Error, Prepared, Response, SessionBuilder, thread};
+use crate::{Completions, Error, Prepared, Response, SessionBuilder, fork, thread};
 
 /// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
 ///
 /// When the last clone is dropped, what is pending gets a few seconds to finish in the background; [`Session::close`]
 /// waits for that. Where only the callers drive the session, nothing can finish then, and it fails at once.
+///
+/// # Forks
+/// A session belongs to the process that connected. In a child made by `fork` every use of it is [`Error::Forked`], and
+/// dropping it touches nothing of the parent's; connect anew there. (`std::process::Command` is no concern: it replaces the
+/// child by another program.) Fork while no thread uses the session, and not in a callback or a task of the runtime that
+/// drives it: the child would go on running that loop. While a child lives that has not called `exec`, it holds the
+/// parent's connections open, so that nodes hear of their end late.
 pub struct Session(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
@@ -32,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) caller: Option<CallerDriven>,
     pub(crate) defaults: Defaults,
     pub(crate) reactor: &'static str,
+    /// [`fork::generation`] of the process that connected.
+    pub(crate) generation: u32,
 }
 
 /// What holds for a request that says nothing else.
@@ -115,11 +124,12 @@ impl Session {
     /// Runs a future on this thread and, if the session is driven by its callers, the machine too.
     ///
     /// # Errors
-    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine.
+    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine, and [`Error::Forked`] in a child of the process
+    /// that connected.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         self.may_block()?;
         Ok(match &self.0.caller {
-            Some(caller) => caller.block_on(future),
+            Some(caller) => return caller.block_on(future).ok_or(Error::Forked { fate: Fate::Unknown }),
             None => thread::block_on(future),
         })
     }
@@ -159,12 +169,25 @@ impl Session {
         }
     }
 
+    /// Whether this is the process that connected, and so may use the session. If not, `fate` is the request's.
+    #[inline]
+    pub(crate) fn may_use(&self, fate: Fate) -> Result<(), Error> {
+        if self.0.is_forked() { Err(Error::Forked { fate }) } else { Ok(()) }
+    }
+
     pub(crate) fn may_block(&self) -> Result<(), Error> {
+        self.may_use(Fate::Unknown)?;
         let owned = match &self.0.caller {
             Some(caller) => caller.is_driven_by_this_thread(),
             None => self.0.inboxes.iter().any(|inbox| inbox.is_run_by_this_thread()),
         };
         if owned || Settled::delivering().is_some() { Err(Error::WouldDeadlock) } else { Ok(()) }
+    }
+}
+
+impl Shared {
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::generation() != self.generation
     }
 }
 
@@ -186,6 +209,11 @@ impl Clone for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.0.is_forked() {
+            // All of it is the parent's: closing a socket here would take it out of the epoll set that both share, and its
+            // locks may be held by threads that this process doesn't have. It lives on, until this process ends.
+            return std::mem::forget(self.0.clone());
+        }
         if let Some(caller) = &self.0.caller {
             caller.let_go();
         }
