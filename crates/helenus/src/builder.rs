@@ -15,7 +15,7 @@ use helenus_core::{Inbox, Limits};
 
 use crate::caller::CallerDriven;
 use crate::session::{Defaults, Shared};
-use crate::{ConnectError, Connecting, Session, WhenFull, fork};
+use crate::{ConnectError, Connecting, Session, WhenFull, fork, reactor};
 
 /// Cassandra's native transport port.
 const PORT: u16 = 9042;
@@ -222,7 +222,7 @@ impl SessionBuilder {
         self.check()?;
         let reactor = match self.reactor.take() {
             Some(reactor) => reactor,
-            None => default_reactor()?,
+            None => reactor::default()?,
         };
         let (shared, seeds) = self.grow(reactor.shards().max(1), reactor.name());
         let running = reactor.launch(seeds).map_err(ConnectError::Launch)?;
@@ -281,15 +281,6 @@ impl Grown {
 pub(crate) fn submit_connect(session: &Session) -> Result<Call, ConnectError> {
     let submitted = session.0.inboxes[0].submit(Command::Connect, Terms::default(), Notify::Nobody);
     submitted.map_err(|rejected| ConnectError::Unreachable(rejected.error))
-}
-
-fn default_reactor() -> Result<Box<dyn Reactor>, ConnectError> {
-    #[cfg(feature = "reactor-mio")]
-    return Ok(Box::new(helenus_reactor_mio::Mio::default()));
-    #[cfg(all(feature = "reactor-tokio", not(feature = "reactor-mio")))]
-    return Ok(Box::new(helenus_reactor_tokio::Tokio::runtime()));
-    #[cfg(not(any(feature = "reactor-mio", feature = "reactor-tokio")))]
-    Err(ConnectError::NoReactor { compiled: crate::reactor::COMPILED })
 }
 
 impl fmt::Debug for SessionBuilder {

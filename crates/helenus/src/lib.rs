@@ -34,6 +34,7 @@ mod fork;
 mod frames;
 mod pending;
 mod prepared;
+pub mod reactor;
 mod request;
 mod response;
 mod session;
@@ -58,20 +59,3 @@ pub use helenus_core::protocol::{
     ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, Version,
 };
 pub use helenus_core::value;
-
-/// Reactors: what runs the driver. Implement [`Reactor`](reactor::Reactor) to bring an event loop of your own.
-pub mod reactor {
-    pub use helenus_core::reactor::*;
-    #[cfg(feature = "reactor-mio")]
-    pub use helenus_reactor_mio::Mio;
-    #[cfg(feature = "reactor-tokio")]
-    pub use helenus_reactor_tokio::Tokio;
-
-    /// The names of the reactors in this build, as [`Reactor::name`] gives them.
-    pub const COMPILED: &[&str] = &[
-        #[cfg(feature = "reactor-mio")]
-        "mio",
-        #[cfg(feature = "reactor-tokio")]
-        "tokio",
-    ];
-}

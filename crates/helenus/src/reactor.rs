@@ -1,0 +1,41 @@
+//! Reactors: what runs the driver. Implement [`Reactor`] to bring an event loop of your own.
+
+pub use helenus_core::reactor::*;
+#[cfg(feature = "reactor-mio")]
+pub use helenus_reactor_mio::Mio;
+#[cfg(feature = "reactor-tokio")]
+pub use helenus_reactor_tokio::Tokio;
+
+use crate::ConnectError;
+
+/// A reactor's name, and what a builder takes that chooses none.
+type Row = (&'static str, fn() -> Box<dyn Reactor>);
+
+/// The reactors in this build; mio is before all others.
+const TABLE: &[Row] = &[
+    #[cfg(feature = "reactor-mio")]
+    ("mio", || Box::new(Mio::default())),
+    #[cfg(feature = "reactor-tokio")]
+    ("tokio", || Box::new(Tokio::runtime())),
+];
+
+/// The names of the reactors in this build: those of their features, less `reactor-`.
+pub const COMPILED: &[&str] = &names();
+
+const fn names() -> [&'static str; TABLE.len()] {
+    let mut names = [""; TABLE.len()];
+    let mut row = 0;
+    while row < TABLE.len() {
+        names[row] = TABLE[row].0;
+        row += 1;
+    }
+    names
+}
+
+/// Mio if it is in this build, else the only one that is.
+pub(crate) fn default() -> Result<Box<dyn Reactor>, ConnectError> {
+    match TABLE {
+        [("mio", make), ..] | [(_, make)] => Ok(make()),
+        _ => Err(ConnectError::NoReactor { compiled: COMPILED }),
+    }
+}
