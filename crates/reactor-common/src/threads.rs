@@ -1,5 +1,6 @@
 //! Loops on threads of their own.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -8,22 +9,22 @@ use helenus_core::reactor::{Latch, LaunchError, Running, Seed};
 
 /// Starts one thread per seed, named `helenus-NAME-0` and so on, and returns when each has its seed: all run, or none.
 ///
-/// `make` is called on this thread, so that what it can't have is an error of the launch. What it makes goes to the
-/// thread that then calls `run`; that must have let go of everything when it returns.
+/// `make` is called on each thread with the thread's number, for some loops can run only where they were made; what it
+/// can't have is an error of the launch all the same. What it makes is then given to `run`, which must have let go of
+/// everything when it returns.
 ///
 /// # Errors
 /// Those of `make`, and [`LaunchError::Io`] if the system refuses a thread.
-pub fn launch_threads<L: Send + 'static>(
+pub fn launch_threads<L: 'static>(
     name: &str,
     seeds: Vec<Seed>,
-    mut make: impl FnMut() -> Result<L, LaunchError>,
+    make: fn(usize) -> Result<L, LaunchError>,
     run: fn(L, Seed),
 ) -> Result<Running, LaunchError> {
     let latch = Latch::new();
     let mut started = Vec::with_capacity(seeds.len());
     for number in 0..seeds.len() {
-        let lane = make()?;
-        started.push(start(format!("helenus-{name}-{number}"), &latch, lane, run)?);
+        started.push(start(name, number, &latch, make, run)?);
     }
     let mut running = Running::new(latch);
     for (mut thread, seed) in started.into_iter().zip(seeds) {
@@ -39,30 +40,43 @@ pub fn launch_threads<L: Send + 'static>(
 struct Started {
     /// Taken to end the thread.
     seeds: Option<Sender<Seed>>,
-    begun: Receiver<()>,
+    begun: Receiver<Result<(), LaunchError>>,
     handle: Option<JoinHandle<()>>,
 }
 
-fn start<L: Send + 'static>(
-    name: String,
+fn start<L: 'static>(
+    name: &str,
+    number: usize,
     latch: &Arc<Latch>,
-    lane: L,
+    make: fn(usize) -> Result<L, LaunchError>,
     run: fn(L, Seed),
 ) -> Result<Started, LaunchError> {
     let guard = latch.guard();
     let (seeds, wanted) = mpsc::channel::<Seed>();
     let (ready, begun) = mpsc::channel();
     let handle = thread::Builder::new()
-        .name(name)
+        .name(format!("helenus-{name}-{number}"))
         .spawn(move || {
             // Dropped last, also by a panic.
             let _guard = guard;
+            let lane = match make(number) {
+                Ok(lane) => lane,
+                // The launch waits for one or the other.
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            let _ = ready.send(Ok(()));
             let Ok(seed) = wanted.recv() else { return };
             drop((ready, wanted));
             run(lane, seed);
         })
         .map_err(|source| LaunchError::Io { what: "a thread for its loop", source })?;
-    Ok(Started { seeds: Some(seeds), begun, handle: Some(handle) })
+    let started = Started { seeds: Some(seeds), begun, handle: Some(handle) };
+    match started.begun.recv() {
+        Ok(made) => made.map(|()| started),
+        Err(_) => {
+            Err(LaunchError::Io { what: "its loop", source: io::Error::other("that panicked on its thread") })
+        }
+    }
 }
 
 impl Started {
@@ -70,7 +84,7 @@ impl Started {
         if let Some(seeds) = self.seeds.take() {
             // The thread can't have ended before it got its seed.
             let _ = seeds.send(seed);
-            // Nothing is ever sent: this returns when the thread has taken the seed.
+            // Nothing more is sent: this returns when the thread has taken the seed.
             let _ = self.begun.recv();
         }
     }

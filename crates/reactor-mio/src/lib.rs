@@ -62,7 +62,7 @@ impl Reactor for Mio {
 
     fn launch(self: Box<Self>, seeds: Vec<Seed>) -> Result<Running, LaunchError> {
         match self.0 {
-            Mode::Threads(_) => launch_threads("mio", seeds, Lane::new, run),
+            Mode::Threads(_) => launch_threads("mio", seeds, |_| Lane::new(), run),
             Mode::Caller => on_caller(seeds),
         }
     }

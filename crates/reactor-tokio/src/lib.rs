@@ -71,7 +71,7 @@ impl Reactor for Tokio {
 
     fn launch(self: Box<Self>, seeds: Vec<Seed>) -> Result<Running, LaunchError> {
         match self.0 {
-            Place::Runtimes(_) => launch_threads("tokio", seeds, runtime, run),
+            Place::Runtimes(_) => launch_threads("tokio", seeds, |_| runtime(), run),
             Place::Handle(handle) => spawn_on(&handle, seeds),
         }
     }
