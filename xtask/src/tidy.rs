@@ -13,6 +13,8 @@ const UNSAFE: &[&str] = &[
     "crates/core/src/call/shared.rs",
     "crates/helenus/src/fork.rs",
     "crates/helenus/tests/forked.rs",
+    "crates/reactor-uring/src/linux/buffers.rs",
+    "crates/reactor-uring/src/linux/ring.rs",
 ];
 
 /// Beginnings of paths that exist on one machine only.

@@ -18,13 +18,13 @@ use helenus_core::reactor::{Latch, LaunchError, Running, Seed};
 pub fn launch_threads<L: 'static>(
     name: &str,
     seeds: Vec<Seed>,
-    make: fn(usize) -> Result<L, LaunchError>,
+    make: impl Fn(usize) -> Result<L, LaunchError> + Clone + Send + 'static,
     run: fn(L, Seed),
 ) -> Result<Running, LaunchError> {
     let latch = Latch::new();
     let mut started = Vec::with_capacity(seeds.len());
     for number in 0..seeds.len() {
-        started.push(start(name, number, &latch, make, run)?);
+        started.push(start(name, number, &latch, make.clone(), run)?);
     }
     let mut running = Running::new(latch);
     for (mut thread, seed) in started.into_iter().zip(seeds) {
@@ -48,7 +48,7 @@ fn start<L: 'static>(
     name: &str,
     number: usize,
     latch: &Arc<Latch>,
-    make: fn(usize) -> Result<L, LaunchError>,
+    make: impl FnOnce(usize) -> Result<L, LaunchError> + Send + 'static,
     run: fn(L, Seed),
 ) -> Result<Started, LaunchError> {
     let guard = latch.guard();
