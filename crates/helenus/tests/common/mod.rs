@@ -18,6 +18,7 @@ use helenus::reactor::Mio;
 use helenus::{ConnectError, Session, SessionBuilder};
 use helenus_node::Node;
 use helenus_reactor_tokio::Tokio;
+use helenus_reactor_uring::Uring;
 
 /// Whatever takes longer hangs: every test has this long, on a busy machine too.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,16 +29,20 @@ pub enum Kind {
     MioThread,
     MioThreads,
     MioCaller,
+    UringThread,
+    UringCaller,
     TokioRuntime,
     TokioCurrentThread,
     TokioMultiThread,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::MioThread,
         Self::MioThreads,
         Self::MioCaller,
+        Self::UringThread,
+        Self::UringCaller,
         Self::TokioRuntime,
         Self::TokioCurrentThread,
         Self::TokioMultiThread,
@@ -49,6 +54,8 @@ impl Kind {
             Self::MioThread => builder.reactor(Mio::threads(1)).connect().wait(),
             Self::MioThreads => builder.reactor(Mio::threads(4)).connect().wait(),
             Self::MioCaller => builder.reactor(Mio::on_caller()).connect().wait(),
+            Self::UringThread => builder.reactor(Uring::threads(1)).connect().wait(),
+            Self::UringCaller => builder.reactor(Uring::on_caller()).connect().wait(),
             Self::TokioRuntime => builder.reactor(Tokio::runtime()).connect().wait(),
             Self::TokioCurrentThread => drive(builder, &mut tokio::runtime::Builder::new_current_thread()),
             Self::TokioMultiThread => {
@@ -64,7 +71,7 @@ impl Kind {
 
     /// Whether the session moves only while one of its callers waits.
     pub fn is_caller_driven(self) -> bool {
-        self == Self::MioCaller
+        matches!(self, Self::MioCaller | Self::UringCaller)
     }
 }
 
@@ -82,6 +89,8 @@ macro_rules! on_every_reactor {
         $crate::common::on_reactor!(mio_thread MioThread $($arguments)+);
         $crate::common::on_reactor!(mio_threads MioThreads $($arguments)+);
         $crate::common::on_reactor!(mio_caller MioCaller $($arguments)+);
+        $crate::common::on_reactor!(uring_thread UringThread $($arguments)+);
+        $crate::common::on_reactor!(uring_caller UringCaller $($arguments)+);
         $crate::common::on_reactor!(tokio_runtime TokioRuntime $($arguments)+);
         $crate::common::on_reactor!(tokio_current_thread TokioCurrentThread $($arguments)+);
         $crate::common::on_reactor!(tokio_multi_thread TokioMultiThread $($arguments)+);

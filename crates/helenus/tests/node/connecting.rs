@@ -186,9 +186,15 @@ fn dropped_while_connecting(kind: Kind) {
                     .unwrap();
             }
             Kind::MioCaller => drop(builder.reactor(helenus::reactor::Mio::on_caller()).connect().submit()),
+            Kind::UringCaller => {
+                drop(builder.reactor(helenus_reactor_uring::Uring::on_caller()).connect().submit());
+            }
             _ => {
-                let connecting =
-                    builder.reactor(helenus::reactor::Mio::threads(kind.shards())).connect().submit();
+                let connecting = match kind {
+                    Kind::UringThread => builder.reactor(helenus_reactor_uring::Uring::default()).connect(),
+                    _ => builder.reactor(helenus::reactor::Mio::threads(kind.shards())).connect(),
+                };
+                let connecting = connecting.submit();
                 std::thread::sleep(Duration::from_millis(50));
                 drop(connecting);
             }
