@@ -38,6 +38,7 @@ impl Hub {
     }
 
     /// Notes the task that the machine is in now, and moves the ready connections to `ready`.
+    #[inline]
     pub(super) fn attend(&self, task: &Waker, ready: &mut Vec<(ConnId, Readiness)>) {
         let mut state = self.lock();
         ready.append(&mut state.ready);
@@ -50,6 +51,7 @@ impl Hub {
     }
 
     /// Whether the inbox woke the task since the last call.
+    #[inline]
     pub(super) fn take_pushed(&self) -> bool {
         self.pushed.swap(false, Ordering::Acquire)
     }
