@@ -5,6 +5,9 @@ mod caller;
 mod needs;
 mod ring;
 mod sockets;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "test code")]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -263,6 +263,24 @@ impl Ring {
         self.closing.clear();
     }
 
+    /// Operations whose last completion has not come.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The bytes of all blocks that are with the kernel.
+    #[cfg(test)]
+    pub(crate) fn lent_bytes(&self) -> usize {
+        self.lent.slots.iter().flatten().map(|(_, block, _)| block.0.len()).sum()
+    }
+
+    /// How much of those the kernel has taken by sends that were short.
+    #[cfg(test)]
+    pub(crate) fn lent_from(&self) -> usize {
+        self.lent.slots.iter().flatten().map(|(_, _, from)| *from).sum()
+    }
+
     fn is_ours(&self) -> bool {
         self.process == std::process::id()
     }
