@@ -1,5 +1,6 @@
 //! The tasks of the workspace: `cargo xtask --help` lists them.
 
+mod asan;
 mod bench_all_reactors;
 mod bench_peers;
 mod cassandra;
@@ -38,6 +39,8 @@ enum Task {
     BenchAllReactors(bench_all_reactors::Arguments),
     /// helenus beside other drivers and a bare loop
     BenchPeers(bench_peers::Arguments),
+    /// The tests of the io_uring reactor under AddressSanitizer
+    Asan,
     /// Instruction counts, compared with the baseline of this rustc
     Instructions(instructions::Arguments),
     /// Simulator seeds
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Cassandra(command) => cassandra::run(command),
         Task::BenchAllReactors(arguments) => bench_all_reactors::run_bench(&arguments),
         Task::BenchPeers(arguments) => bench_peers::run_peers(&arguments),
+        Task::Asan => asan::run_asan(),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };

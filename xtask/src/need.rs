@@ -14,16 +14,18 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) enum Need {
     Java17,
     Maven,
+    Nightly,
     OpenSsl,
     Valgrind,
 }
 
 impl Need {
-    /// The line that installs it on Debian.
+    /// The line that installs it, on Debian if it is not of Rust.
     pub(crate) fn install(self) -> &'static str {
         match self {
             Self::Java17 => "apt-get install -y openjdk-17-jre-headless",
             Self::Maven => "apt-get install -y maven",
+            Self::Nightly => "rustup toolchain install nightly --profile minimal",
             Self::OpenSsl => "apt-get install -y openssl",
             Self::Valgrind => "apt-get install -y valgrind",
         }
@@ -34,6 +36,7 @@ impl Need {
         match self {
             Self::Java17 => java17().is_some(),
             Self::Maven => answers("mvn", "--version"),
+            Self::Nightly => answers("rustup", "run nightly cargo --version"),
             Self::OpenSsl => answers("openssl", "version"),
             Self::Valgrind => answers("valgrind", "--version"),
         }
@@ -45,6 +48,7 @@ impl fmt::Display for Need {
         let name = match self {
             Self::Java17 => "Java 17",
             Self::Maven => "Maven",
+            Self::Nightly => "the nightly toolchain",
             Self::OpenSsl => "openssl",
             Self::Valgrind => "valgrind",
         };
@@ -80,6 +84,6 @@ fn is_java17(java: &Path) -> bool {
     output.status.success() && String::from_utf8_lossy(&output.stderr).contains("version \"17")
 }
 
-fn answers(program: &str, argument: &str) -> bool {
-    Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+fn answers(program: &str, arguments: &str) -> bool {
+    Command::new(program).args(arguments.split(' ')).output().is_ok_and(|output| output.status.success())
 }

@@ -2,7 +2,7 @@
 
 use crate::cassandra::{self, Cluster};
 use crate::shell::{cargo, in_ci, run as run_command, step};
-use crate::{instructions, need, sim};
+use crate::{asan, instructions, need, sim};
 use anyhow::{Result, bail};
 use std::fmt;
 
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     ("tests", || workspace().map(|()| None)),
     ("simulator", || sim::quick().map(|()| None)),
     ("examples", || examples().map(|()| None)),
+    ("AddressSanitizer", asan::check),
     ("instruction counts", instructions::check),
     ("real Cassandra", real_cassandra),
 ];
