@@ -6,7 +6,6 @@ mod needs;
 mod ring;
 mod sockets;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "test code")]
 mod tests;
 
 use std::sync::Arc;
