@@ -34,9 +34,10 @@ fn nothing_is_left() {
     common::make_table(&node);
     // The server notices a little later; its sockets are this process's too.
     std::thread::sleep(Duration::from_millis(100));
-    let before = held();
-    for kind in Kind::ALL {
+    let mut before = held();
+    for &kind in Kind::ALL {
         for round in 0..3 {
+            before.1 += kind.descriptors_lost();
             let session = kind.connect(common::builder(&node).connections_per_node(3)).unwrap();
             common::fill(&session, 100);
             let pending: Vec<_> =
@@ -45,6 +46,7 @@ fn nothing_is_left() {
             drop((pending, session));
             assert_back_to(before, &format!("{kind:?} closed, round {round}"), Duration::from_secs(2));
 
+            before.1 += kind.descriptors_lost();
             let session = kind.connect(common::builder(&node)).unwrap();
             common::fill(&session, 100);
             session.query("SELECT id FROM ks.t", ()).submit().detach().unwrap();
@@ -52,6 +54,7 @@ fn nothing_is_left() {
             drop(session);
             assert_back_to(before, &format!("{kind:?} dropped, round {round}"), Duration::from_secs(8));
 
+            before.1 += kind.descriptors_lost();
             let refused = common::builder(&node).keyspace("nothing");
             kind.connect(refused).unwrap_err();
             assert_back_to(before, &format!("{kind:?} refused, round {round}"), Duration::from_secs(2));

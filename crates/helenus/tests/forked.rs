@@ -81,7 +81,7 @@ fn use_it(session: &Session, pending: Pending<Response>) {
 #[test]
 fn a_forked_child_gets_errors_and_the_parent_lives() {
     common::within(common::PATIENCE, || {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             let (node, session) = common::table(kind, 1);
             common::fill(&session, 10);
             let pending = session.query(SELECT, ()).submit();

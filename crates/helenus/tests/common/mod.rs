@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use helenus::reactor::Mio;
 use helenus::{ConnectError, Session, SessionBuilder};
 use helenus_node::Node;
+#[cfg(target_os = "linux")]
+use helenus_reactor_glommio::Glommio;
 use helenus_reactor_tokio::Tokio;
 use helenus_reactor_uring::Uring;
 
@@ -34,10 +36,14 @@ pub enum Kind {
     TokioRuntime,
     TokioCurrentThread,
     TokioMultiThread,
+    #[cfg(target_os = "linux")]
+    GlommioCore,
+    #[cfg(target_os = "linux")]
+    GlommioTask,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &[Self] = &[
         Self::MioThread,
         Self::MioThreads,
         Self::MioCaller,
@@ -46,6 +52,10 @@ impl Kind {
         Self::TokioRuntime,
         Self::TokioCurrentThread,
         Self::TokioMultiThread,
+        #[cfg(target_os = "linux")]
+        Self::GlommioCore,
+        #[cfg(target_os = "linux")]
+        Self::GlommioTask,
     ];
 
     /// Connects on this reactor.
@@ -61,12 +71,25 @@ impl Kind {
             Self::TokioMultiThread => {
                 drive(builder, tokio::runtime::Builder::new_multi_thread().worker_threads(2))
             }
+            #[cfg(target_os = "linux")]
+            Self::GlommioCore => builder.reactor(Glommio::cores(1)).connect().wait(),
+            #[cfg(target_os = "linux")]
+            Self::GlommioTask => drive_on_glommio(builder),
         }
     }
 
     /// How many machines it has.
     pub fn shards(self) -> usize {
         if self == Self::MioThreads { 4 } else { 1 }
+    }
+
+    /// How many descriptors a session leaves to the process for ever: glommio never closes the eventfd of an executor.
+    pub fn descriptors_lost(self) -> usize {
+        #[cfg(target_os = "linux")]
+        let is_glommio = matches!(self, Self::GlommioCore | Self::GlommioTask);
+        #[cfg(not(target_os = "linux"))]
+        let is_glommio = false;
+        usize::from(is_glommio)
     }
 
     /// Whether the session moves only while one of its callers waits.
@@ -83,6 +106,19 @@ fn drive(builder: SessionBuilder, runtime: &mut tokio::runtime::Builder) -> Resu
     connecting.wait()
 }
 
+/// The user's own executor, on a thread that ends with the driver.
+#[cfg(target_os = "linux")]
+fn drive_on_glommio(builder: SessionBuilder) -> Result<Session, ConnectError> {
+    let (give, take) = mpsc::channel();
+    thread::spawn(move || {
+        let executor = glommio::LocalExecutorBuilder::default().io_memory(0).make().unwrap();
+        let (connecting, driver) = builder.split(Glommio::task());
+        give.send(connecting).unwrap();
+        executor.run(async { glommio::spawn_local(driver).await });
+    });
+    take.recv().unwrap().wait()
+}
+
 /// Mounts each test on every reactor. `ignored "why":` before them marks them all.
 macro_rules! on_every_reactor {
     ($($arguments:tt)+) => {
@@ -94,6 +130,10 @@ macro_rules! on_every_reactor {
         $crate::common::on_reactor!(tokio_runtime TokioRuntime $($arguments)+);
         $crate::common::on_reactor!(tokio_current_thread TokioCurrentThread $($arguments)+);
         $crate::common::on_reactor!(tokio_multi_thread TokioMultiThread $($arguments)+);
+        #[cfg(target_os = "linux")]
+        $crate::common::on_reactor!(glommio_core GlommioCore $($arguments)+);
+        #[cfg(target_os = "linux")]
+        $crate::common::on_reactor!(glommio_task GlommioTask $($arguments)+);
     };
 }
 

@@ -190,11 +190,15 @@ fn dropped_while_connecting(kind: Kind) {
                 drop(builder.reactor(helenus_reactor_uring::Uring::on_caller()).connect().submit());
             }
             _ => {
-                let connecting = match kind {
-                    Kind::UringThread => builder.reactor(helenus_reactor_uring::Uring::default()).connect(),
-                    _ => builder.reactor(helenus::reactor::Mio::threads(kind.shards())).connect(),
+                let builder = match kind {
+                    #[cfg(target_os = "linux")]
+                    Kind::GlommioCore | Kind::GlommioTask => {
+                        builder.reactor(helenus_reactor_glommio::Glommio::default())
+                    }
+                    Kind::UringThread => builder.reactor(helenus_reactor_uring::Uring::default()),
+                    _ => builder.reactor(helenus::reactor::Mio::threads(kind.shards())),
                 };
-                let connecting = connecting.submit();
+                let connecting = builder.connect().submit();
                 std::thread::sleep(Duration::from_millis(50));
                 drop(connecting);
             }
