@@ -129,6 +129,7 @@ impl Probe {
                 self.actions.push_back(Action::Offload { job, work });
             }
             Command::Deadline(after) => self.deadline = Some(self.now + after),
+            Command::DeadlineAt(time) => self.deadline = Some(time),
             Command::Panic => panic!("told to"),
             Command::Exit => self.actions.push_back(Action::Exit),
         }
@@ -229,7 +230,7 @@ impl Machine for Probe {
         (self.phase, self.now) = (Phase::Begun, now);
         self.filled.clear();
         lock(&self.shared.inbox).asleep = false;
-        self.log(|log| log.turns += 1);
+        self.log(|log| (log.turns, log.now) = (log.turns + 1, now));
     }
 
     fn handle(&mut self, now: Time, event: Event<'_>) {

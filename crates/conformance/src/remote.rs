@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use helenus_core::Time;
 use helenus_core::reactor::{ConnId, JobId, Seed};
 
 use crate::probe::Probe;
@@ -29,6 +30,8 @@ pub enum Command {
     Resolve(JobId, &'static str),
     /// Want a tick so long after the turn that takes this.
     Deadline(Duration),
+    /// Want a tick at this time, by the clock of the loop.
+    DeadlineAt(Time),
     /// Panic.
     Panic,
     /// Wish to end.
@@ -41,6 +44,8 @@ pub enum Command {
 pub struct Log {
     /// Turns begun.
     pub turns: usize,
+    /// The time of the last of them, by the clock of the loop.
+    pub now: Time,
     /// How often a push found the machine asleep.
     pub wakes: usize,
     /// Commands taken.
