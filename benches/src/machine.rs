@@ -1,12 +1,11 @@
 //! A request through the machine, which is driven by hand: no session, no reactor.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use helenus_core::call::{Call, Command, Notify, Outcome, Reply, Settled, Terms, Window, recycle};
+use helenus_core::call::{Call, Command, Done, Notify, Settled, Terms, Unsent, Window};
 use helenus_core::machine::{AgreedVersion, Config, ContactPoint, CounterReader, Shard, Shared};
 use helenus_core::protocol::Version;
 use helenus_core::reactor::{Action, ConnId, Event, Machine};
@@ -25,11 +24,6 @@ pub enum Told {
     Callback,
     /// One window for all.
     Window,
-}
-
-thread_local! {
-    /// The memory of frames, which comes back as that of bodies.
-    static FRAMES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sends batches of requests through a machine.
@@ -91,8 +85,8 @@ impl Requests {
     fn round_of_callbacks(&mut self) {
         for _ in 0..self.batch {
             let wakes = Arc::clone(&self.wakes);
-            self.submit(Notify::Callback(Box::new(move |outcome, _| {
-                keep(outcome);
+            self.submit(Notify::Callback(Box::new(move |done| {
+                check(done);
                 wakes.0.fetch_add(1, Ordering::Relaxed);
             })));
         }
@@ -113,11 +107,11 @@ impl Requests {
     }
 
     fn submit(&self, notify: Notify) -> Call {
-        let mut frame = FRAMES.with_borrow_mut(Vec::pop).unwrap_or_default();
-        frame.clear();
-        frame.extend_from_slice(&self.frame);
-        let submitted = self.hand.inbox.submit(Command::Send(frame), self.terms.clone(), notify);
-        submitted.expect("the inbox has room for a batch")
+        let mut unsent = Unsent::new(self.frame.len());
+        unsent.frame().extend_from_slice(&self.frame);
+        unsent.terms().timeout = self.terms.timeout;
+        unsent.set_statement(self.terms.statement.as_ref());
+        self.hand.inbox.send(unsent, notify).expect("the inbox has room for a batch")
     }
 
     /// One turn sends, the next one receives.
@@ -127,15 +121,13 @@ impl Requests {
     }
 }
 
-fn end(mut call: Call) {
-    keep(call.try_take().expect("two turns answer everything"));
-    recycle(call);
+fn end(call: Call) {
+    check(call.into_done().expect("two turns answer everything"));
 }
 
-fn keep(outcome: Outcome) {
-    match outcome {
-        Ok(Reply::Answer(answer)) => FRAMES.with_borrow_mut(|frames| frames.push(answer.body)),
-        other => panic!("the peer answers everything, and the machine said {other:?}"),
+fn check(mut done: Done) {
+    if let Some(error) = done.take_error() {
+        panic!("the peer answers everything, and the machine said {error:?}");
     }
 }
 

@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use crate::call::{Call, ClosedBecause, Command, Entry, Fate, Notify, RequestError, Shared, Terms, make};
+use crate::call::{
+    Call, ClosedBecause, Command, Entry, Fate, Notify, RequestError, Shared, Terms, Unsent, make, pair,
+};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard};
 
 /// A place in the inbox's list.
@@ -118,6 +120,17 @@ pub struct Rejected {
     pub error: RequestError,
 }
 
+/// A request that was not accepted, and why.
+#[derive(Debug)]
+pub struct Refused {
+    /// As given.
+    pub unsent: Unsent,
+    /// As given.
+    pub notify: Notify,
+    /// Why: [`RequestError::Overloaded`] or [`RequestError::Closed`].
+    pub error: RequestError,
+}
+
 /// A frame has at most 256 MiB and a process far fewer than 2^12 of those, so bytes never reach this.
 const ONE_REQUEST: u64 = 1 << 40;
 
@@ -153,21 +166,33 @@ impl Inbox {
     /// Hands `command` to the machine. From now on `notify` is told what came of it.
     ///
     /// Beyond the limits nothing is sent and everything comes back.
-    #[inline]
     pub fn submit(&self, command: Command, terms: Terms, notify: Notify) -> Result<Call, Box<Rejected>> {
-        let Command::Send(frame) = &command else {
+        if !matches!(command, Command::Send(_)) {
             return self.submit_control(command, terms, notify);
-        };
-        if let Err(error) = self.admit(frame.len()) {
-            return Err(Box::new(Rejected { command, terms, notify, error }));
         }
-        let bytes = frame.len();
-        let (call, entry) = make(command, terms, notify);
+        self.send(Unsent::of(command, terms), notify).map_err(|refused| {
+            let Refused { unsent, notify, error } = *refused;
+            let (command, terms) = unsent.take_apart();
+            Box::new(Rejected { command, terms, notify, error })
+        })
+    }
+
+    /// Hands a request to the machine. From now on `notify` is told what came of it.
+    ///
+    /// # Errors
+    /// Beyond the limits, and once the machine is gone, nothing is sent and everything comes back.
+    #[inline]
+    pub fn send(&self, mut unsent: Unsent, notify: Notify) -> Result<Call, Box<Refused>> {
+        let bytes = unsent.frame().len();
+        if let Err(error) = self.admit(bytes) {
+            return Err(Box::new(Refused { unsent, notify, error }));
+        }
+        let (call, entry) = pair(unsent, notify);
         match self.push(entry) {
             Ok(()) => Ok(call),
             Err(entry) => {
                 self.release(1, bytes).into_iter().for_each(Waker::wake);
-                Err(reject(entry, call))
+                Err(refuse(entry, call))
             }
         }
     }
@@ -180,7 +205,11 @@ impl Inbox {
         let (call, entry) = make(command, terms, notify);
         match self.push(entry) {
             Ok(()) => Ok(call),
-            Err(entry) => Err(reject(entry, call)),
+            Err(entry) => {
+                let Refused { unsent, notify, error } = *refuse(entry, call);
+                let (command, terms) = unsent.take_apart();
+                Err(Box::new(Rejected { command, terms, notify, error }))
+            }
         }
     }
 
@@ -293,7 +322,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes all that was pushed, oldest first.
+    /// Takes all that was pushed, last pushed first: to be popped in the order of pushing.
     #[inline]
     pub(crate) fn take(&self, into: &mut Vec<Entry>) {
         // A plain look first: most turns of a busy connection find nothing, and a swap is a locked instruction.
@@ -351,9 +380,8 @@ fn is_list(head: *mut Shared) -> bool {
     !head.is_null() && head != ASLEEP && head != CLOSED
 }
 
-/// Appends the list that begins at `head`, last pushed first, in the order of pushing.
+/// Appends the list that begins at `head`, last pushed first.
 fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
-    let first = into.len();
     while !head.is_null() {
         // SAFETY: every pointer in the list came from `Entry::into_raw` in `push` and is taken out exactly once, by the
         // swap that detached the list.
@@ -361,14 +389,14 @@ fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
         head = entry.link.0.load(Ordering::Relaxed);
         into.push(entry);
     }
-    into[first..].reverse();
 }
 
 /// Gives back what the machine will never see: it is gone.
-fn reject(entry: Entry, call: Call) -> Box<Rejected> {
+#[cold]
+fn refuse(entry: Entry, call: Call) -> Box<Refused> {
     let error = RequestError::Closed { because: ClosedBecause::LoopEnded, fate: Fate::NeverSent };
-    let (command, terms, notify) = entry.take_back(call);
-    Box::new(Rejected { command, terms, notify, error })
+    let (unsent, notify) = entry.take_back(call);
+    Box::new(Refused { unsent, notify, error })
 }
 
 // Each guarded value is replaced whole, so poison carries no news.
@@ -411,8 +439,10 @@ mod tests {
         send(&inbox, 2);
         send(&inbox, 3);
         assert_eq!(count.0.load(Ordering::SeqCst), 1, "only the first push after the mark wakes");
+        assert_eq!(bytes(&mut taken), [1]);
+        taken.clear();
         inbox.take(&mut taken);
-        assert_eq!(bytes(&mut taken), [1, 2, 3]);
+        assert_eq!(bytes(&mut taken), [3, 2], "to be popped in the order of pushing");
         assert!(inbox.arm());
         inbox.disarm();
         send(&inbox, 4);
@@ -432,7 +462,7 @@ mod tests {
         assert!(inbox.release(2, 2).is_empty());
         let mut left = Vec::new();
         inbox.close(&mut left);
-        assert_eq!(bytes(&mut left), [1, 2]);
+        assert_eq!(bytes(&mut left), [2, 1]);
         let late = inbox.submit(Command::Send(vec![4]), Terms::default(), Notify::Nobody).unwrap_err();
         assert!(matches!(late.error, RequestError::Closed { .. }));
         assert_eq!(inbox.in_flight(), 0);

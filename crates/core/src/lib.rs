@@ -18,6 +18,6 @@ mod sync;
 mod time;
 pub mod value;
 
-pub use inbox::{Inbox, Limits, Place, Rejected};
+pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
 pub use statement::{PreparedStatement, SeenMetadata};
 pub use time::Time;

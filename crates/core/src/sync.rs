@@ -7,13 +7,22 @@ mod modelled;
 
 #[cfg(helenus_loom)]
 pub(crate) use modelled::{
-    Arc, AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, MutexGuard, UnsafeCell, thread_local,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, MutexGuard, UnsafeCell, thread_local,
+    wait_a_little,
 };
 
 #[cfg(not(helenus_loom))]
 pub(crate) use std::{
     cell::UnsafeCell,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
     thread_local,
 };
+
+/// For the other side's next few instructions.
+#[cfg(not(helenus_loom))]
+pub(crate) fn wait_a_little(rounds: &mut u32) {
+    *rounds += 1;
+    // It may have lost its processor in between.
+    if *rounds % 64 == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+}

@@ -15,6 +15,9 @@ use helenus_core::reactor::{Turns, Woken};
 use crate::fork;
 use crate::thread::{self, Parker};
 
+/// How often a future that wakes itself is polled before the sockets are looked at.
+const SELF_WAKES_MAX: usize = 8;
+
 pub(crate) struct CallerDriven {
     /// `None` once the machine has exited.
     turns: Mutex<Option<Box<dyn Turns>>>,
@@ -22,8 +25,6 @@ pub(crate) struct CallerDriven {
     awake: Arc<Awake>,
     /// Threads that wait while another drives.
     sleepers: Mutex<Vec<Waker>>,
-    /// The number of the thread that drives, plus one.
-    driver: AtomicUsize,
     /// Handles that users have. Callbacks, which the machine owns, have none, or neither would ever be dropped.
     handles: AtomicUsize,
 }
@@ -32,12 +33,11 @@ impl CallerDriven {
     pub(crate) fn new(turns: Box<dyn Turns>) -> Self {
         let awake = Arc::new(Awake {
             woken: AtomicBool::new(true),
-            turning: AtomicUsize::new(0),
+            driver: AtomicUsize::new(0),
             interrupt: turns.waker(),
         });
         let turns = Mutex::new(Some(turns));
-        let (driver, handles) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { awake, turns, sleepers: Mutex::default(), driver, handles }
+        Self { awake, turns, sleepers: Mutex::default(), handles: AtomicUsize::new(0) }
     }
 
     /// Runs `future` to its end, and the machine on this thread whenever no other thread does. `None`: the future has forked,
@@ -51,7 +51,7 @@ impl CallerDriven {
                 // Dropped in this order, also by a panic of the future: the mark, the lock, and then somebody follows.
                 let _succession = Succession(self);
                 let mut turns = turns;
-                let _driving = Driving::begin(&self.driver);
+                let _driving = Driving::begin(&self.awake.driver);
                 return self.drive(&mut turns, future.as_mut());
             }
             let sleeper = Sleeper::register(self, &waker);
@@ -88,7 +88,11 @@ impl CallerDriven {
         let waker = Waker::from(awake.clone());
         let mut cx = Context::from_waker(&waker);
         loop {
-            if awake.woken.swap(false, Ordering::Acquire) {
+            // A future that wakes itself only wants to be polled again: a `FuturesUnordered` that has polled all it has, say.
+            for _ in 0..SELF_WAKES_MAX {
+                if !awake.woken.swap(false, Ordering::Acquire) {
+                    break;
+                }
                 if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                     return Some(output);
                 }
@@ -98,12 +102,9 @@ impl CallerDriven {
             }
             match turns {
                 Some(running) => {
-                    // The future may have woken itself, by running something else that it waits for.
+                    // Woken from this thread, it is not waited for.
                     let wait = awake.woken.load(Ordering::Acquire).then_some(Duration::ZERO);
-                    awake.turning.store(thread::number() + 1, Ordering::Relaxed);
-                    let turned = running.turn(wait);
-                    awake.turning.store(0, Ordering::Relaxed);
-                    if turned == Woken::Exited {
+                    if running.turn(wait) == Woken::Exited {
                         // What is dropped here tells everyone who still waits.
                         *turns = None;
                         awake.woken.store(true, Ordering::Release);
@@ -117,7 +118,7 @@ impl CallerDriven {
 
     /// Whether this thread drives: waiting here for something else would never end.
     pub(crate) fn is_driven_by_this_thread(&self) -> bool {
-        self.driver.load(Ordering::Relaxed) == thread::number() + 1
+        self.awake.driver.load(Ordering::Relaxed) == thread::number() + 1
     }
 
     /// One handle more.
@@ -205,12 +206,12 @@ impl Drop for Driving<'_> {
     }
 }
 
-/// The waker of a future that runs between turns. Woken from within a turn it needs no system call: the turn returns
-/// anyway.
+/// The waker of a future that runs between turns. Woken by the thread that drives, from the future itself or from within a
+/// turn, it needs no system call: that thread looks at it before it sleeps.
 struct Awake {
     woken: AtomicBool,
-    /// The number of the thread that is inside a turn of this machine, plus one.
-    turning: AtomicUsize,
+    /// The number of the thread that drives, plus one.
+    driver: AtomicUsize,
     interrupt: Waker,
 }
 
@@ -221,7 +222,7 @@ impl Wake for Awake {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let first = !self.woken.swap(true, Ordering::Release);
-        if first && self.turning.load(Ordering::Relaxed) != thread::number() + 1 {
+        if first && self.driver.load(Ordering::Relaxed) != thread::number() + 1 {
             self.interrupt.wake_by_ref();
         }
     }

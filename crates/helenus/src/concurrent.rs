@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use helenus_core::Place;
-use helenus_core::call::{Call, Command, Fate, Notify, RequestError, Terms, Window, recycle};
+use helenus_core::call::{Call, Fate, Notify, RequestError, Unsent, Window};
 
 use crate::request::finish;
 use crate::{Error, Request, Response, Session};
@@ -32,7 +32,7 @@ pub struct Completions<I> {
     started: usize,
     in_flight: usize,
     /// Sealed but refused for load.
-    held_back: Option<(Vec<u8>, Terms)>,
+    held_back: Option<Unsent>,
     /// In the line of those for whom there was no room, while none of its own requests can make some.
     place: Option<Place>,
     finished: Vec<usize>,
@@ -110,13 +110,12 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
     fn collect(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
         for slot in finished.drain(..) {
-            let Some((number, mut call)) = self.slots[slot].take() else { continue };
+            let Some((number, call)) = self.slots[slot].take() else { continue };
             self.free.push(slot);
             self.in_flight -= 1;
-            if let Some(outcome) = call.try_take() {
-                self.ready.push_back((number, finish(outcome, call.terms(), ())));
+            if let Ok(done) = call.into_done() {
+                self.ready.push_back((number, finish(done, ())));
             }
-            recycle(call);
         }
         self.finished = finished;
     }
@@ -124,7 +123,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
     /// Starts requests up to the limit, as long as the session takes them.
     fn refill(&mut self, waker: &Waker) {
         while self.in_flight < self.limit {
-            let (frame, terms) = match self.held_back.take() {
+            let unsent = match self.held_back.take() {
                 Some(sealed) => sealed,
                 None if self.exhausted => return,
                 None => match self.requests.next() {
@@ -135,7 +134,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                     Some(request) => match request.seal() {
                         (_, Ok(sealed), ()) => sealed,
                         (_, Err(error), ()) => {
-                            self.ready.push_back((self.started, Err(error)));
+                            self.ready.push_back((self.started, Err(*error)));
                             self.started += 1;
                             // Errors alone must not make this loop over an endless iterator.
                             return;
@@ -143,7 +142,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                     },
                 },
             };
-            if self.start(frame, terms) {
+            if self.start(unsent) {
                 continue;
             }
             if self.held_back.is_none() || self.in_flight > 0 {
@@ -151,8 +150,8 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
             }
             // Others fill the session; the next of theirs that ends makes room, unless it has already.
             self.session.inbox().wait_for_room(&mut self.place, waker);
-            if let Some((frame, terms)) = self.held_back.take() {
-                if !self.start(frame, terms) {
+            if let Some(unsent) = self.held_back.take() {
+                if !self.start(unsent) {
                     return;
                 }
             }
@@ -160,13 +159,13 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
     }
 
     /// Hands one to the machine. `false`: no more for now.
-    fn start(&mut self, frame: Vec<u8>, terms: Terms) -> bool {
+    fn start(&mut self, unsent: Unsent) -> bool {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
         let notify = Notify::Window(self.window.clone(), slot);
-        match self.session.inbox().submit(Command::Send(frame), terms, notify) {
+        match self.session.inbox().send(unsent, notify) {
             Ok(call) => {
                 if let Some(place) = self.place.take() {
                     place.done(self.session.inbox());
@@ -176,19 +175,15 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
                 self.in_flight += 1;
                 true
             }
-            Err(rejected) => {
+            Err(refused) => {
                 self.free.push(slot);
-                match (rejected.error, rejected.command) {
-                    (RequestError::Overloaded { .. }, Command::Send(frame)) => {
-                        self.held_back = Some((frame, rejected.terms));
-                        false
-                    }
-                    (error, _) => {
-                        self.ready.push_back((self.started, Err(error.into())));
-                        self.started += 1;
-                        false
-                    }
+                if let RequestError::Overloaded { .. } = refused.error {
+                    self.held_back = Some(refused.unsent);
+                } else {
+                    self.ready.push_back((self.started, Err(refused.error.into())));
+                    self.started += 1;
                 }
+                false
             }
         }
     }

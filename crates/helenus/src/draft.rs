@@ -1,129 +1,178 @@
-//! A request being written: its frame up to the values, and the options that go around them.
+//! A request being written: its frame, and what may still be said about it.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use helenus_core::call::Terms;
+use helenus_core::PreparedStatement;
+use helenus_core::call::{Terms, Unsent};
 use helenus_core::protocol::request::{ParameterOptions, ParametersHead, Prepare, put_execute_head};
 use helenus_core::protocol::{Consistency, Flags, Opcode, Version, envelope, wire};
-use helenus_core::value::{EncodeValues, write_values};
+use helenus_core::value::{BindError, EncodeValues, write_values};
 
 use crate::session::Defaults;
-use crate::{Error, PagingState, Prepared, frames};
+use crate::{Error, PagingState, Prepared};
 
-/// A frame whose parameters are still placeholders, and what will fill them.
+/// A whole frame, with what the session says about a request. What the user says otherwise is written into it, and what
+/// comes behind the values, and so may change its length, only when it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    frame: Vec<u8>,
+    unsent: Unsent,
     /// `None` for a message without query parameters.
-    parameters: Option<(ParametersHead, u16)>,
-    pub(crate) options: Options,
-    terms: Terms,
+    parameters: Option<Parameters>,
+    consistency: Consistency,
+    /// In a box, for few requests say such things.
+    options: Option<Box<Options>>,
 }
 
-/// What a user may say about one request. `None`: what the session says.
+#[derive(Clone, Copy, Debug)]
+struct Parameters {
+    head: ParametersHead,
+    value_count: u16,
+    /// Where the values end.
+    end: u32,
+}
+
+/// What a user may say about one request that lies behind the values. `None`: what the session says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) consistency: Option<Consistency>,
     pub(crate) serial_consistency: Option<Consistency>,
     pub(crate) page_size: Option<i32>,
     pub(crate) paging_state: Option<PagingState>,
-    pub(crate) timeout: Option<Option<Duration>>,
-    pub(crate) idempotent: bool,
-    pub(crate) tracing: bool,
 }
 
 impl Draft {
-    pub(crate) fn query(version: Version, text: &str, values: &impl EncodeValues) -> Result<Self, Error> {
+    pub(crate) fn query(
+        version: Version,
+        defaults: &Defaults,
+        text: &str,
+        values: &impl EncodeValues,
+    ) -> Result<Self, Error> {
         if is_use(text) {
             return Err(Error::UseStatement);
         }
-        let mut frame = begin(version, Opcode::Query, text.len());
-        wire::put_long_string(&mut frame, text)?;
-        Self::with_values(version, frame, |frame| write_values(values, None, version >= Version::V4, frame))
+        let mut unsent = begin(version, Opcode::Query, text.len(), None);
+        wire::put_long_string(unsent.frame(), text)?;
+        Self::with_values(version, defaults, unsent, |frame| {
+            write_values(values, None, version >= Version::V4, frame)
+        })
     }
 
     pub(crate) fn execute(
         version: Version,
+        defaults: &Defaults,
         prepared: &Prepared,
         values: &impl EncodeValues,
     ) -> Result<Self, Error> {
         let statement = &prepared.0;
-        let mut frame = begin(version, Opcode::Execute, 0);
-        put_execute_head(&mut frame, version, &statement.id, statement.result_metadata_id.as_deref())?;
-        let mut draft = Self::with_values(version, frame, |frame| {
+        let mut unsent = begin(version, Opcode::Execute, 0, Some(statement));
+        let metadata_id = statement.result_metadata_id.as_deref();
+        put_execute_head(unsent.frame(), version, &statement.id, metadata_id)?;
+        Self::with_values(version, defaults, unsent, |frame| {
             write_values(values, Some(&statement.bind_markers), version >= Version::V4, frame)
-        })?;
-        draft.terms.statement = Some(statement.clone());
-        Ok(draft)
-    }
-
-    pub(crate) fn prepare(version: Version, text: &str) -> Result<Self, Error> {
-        if is_use(text) {
-            return Err(Error::UseStatement);
-        }
-        let mut frame = begin(version, Opcode::Prepare, text.len());
-        Prepare { text, keyspace: None }.put(version, &mut frame)?;
-        // Preparing twice is the same as preparing once.
-        let terms = Terms { idempotent: true, ..Terms::default() };
-        let options = Options { idempotent: true, ..Options::default() };
-        Ok(Self { frame, parameters: None, options, terms })
-    }
-
-    fn with_values(
-        version: Version,
-        mut frame: Vec<u8>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<u16, helenus_core::value::BindError>,
-    ) -> Result<Self, Error> {
-        let head = ParametersHead::begin(&mut frame, version);
-        let count = write(&mut frame).map_err(Error::Bind)?;
-        Ok(Self {
-            frame,
-            parameters: Some((head, count)),
-            options: Options::default(),
-            terms: Terms::default(),
         })
     }
 
-    /// Fills in what was left open. What comes out can be sent.
-    pub(crate) fn seal(&mut self, version: Version, defaults: &Defaults) -> Result<(Vec<u8>, Terms), Error> {
-        let options = &self.options;
-        if let Some((head, count)) = self.parameters {
-            let parameters = ParameterOptions {
-                consistency: options.consistency.unwrap_or(defaults.consistency),
+    pub(crate) fn prepare(version: Version, defaults: &Defaults, text: &str) -> Result<Self, Error> {
+        if is_use(text) {
+            return Err(Error::UseStatement);
+        }
+        let mut unsent = begin(version, Opcode::Prepare, text.len(), None);
+        Prepare { text, keyspace: None }.put(version, unsent.frame())?;
+        envelope::finish(unsent.frame(), 0)?;
+        let terms = unsent.terms();
+        // Preparing twice is the same as preparing once.
+        (terms.timeout, terms.idempotent) = (defaults.timeout, true);
+        Ok(Self { unsent, parameters: None, consistency: defaults.consistency, options: None })
+    }
+
+    #[inline]
+    fn with_values(
+        version: Version,
+        defaults: &Defaults,
+        mut unsent: Unsent,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<u16, BindError>,
+    ) -> Result<Self, Error> {
+        let frame = unsent.frame();
+        let head = ParametersHead::begin(frame, version);
+        let value_count = write(frame).map_err(Error::Bind)?;
+        // A frame of 4 GiB is refused below, for no envelope is that long.
+        let parameters = Parameters { head, value_count, end: frame.len() as u32 };
+        let options = ParameterOptions { consistency: defaults.consistency, ..ParameterOptions::default() };
+        finish(&mut unsent, parameters, version, defaults.page_size, options)?;
+        unsent.terms().timeout = defaults.timeout;
+        let consistency = defaults.consistency;
+        Ok(Self { unsent, parameters: Some(parameters), consistency, options: None })
+    }
+
+    pub(crate) fn set_consistency(&mut self, consistency: Consistency) {
+        self.consistency = consistency;
+        if let Some(parameters) = &self.parameters {
+            parameters.head.set_consistency(self.unsent.frame(), consistency);
+        }
+    }
+
+    pub(crate) fn set_tracing(&mut self) {
+        envelope::set_flags(self.unsent.frame(), Flags::TRACING);
+    }
+
+    pub(crate) fn terms(&mut self) -> &mut Terms {
+        self.unsent.terms()
+    }
+
+    pub(crate) fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
+    /// What comes out can be sent.
+    #[inline]
+    pub(crate) fn seal(self, version: Version, defaults: &Defaults) -> Result<Unsent, Error> {
+        let Self { mut unsent, parameters, consistency, options } = self;
+        if let (Some(options), Some(parameters)) = (options, parameters) {
+            unsent.frame().truncate(parameters.end as usize);
+            let page_size = options.page_size.unwrap_or(defaults.page_size);
+            let options = ParameterOptions {
+                consistency,
                 serial_consistency: options.serial_consistency,
-                page_size: self.has_rows().then(|| options.page_size.unwrap_or(defaults.page_size)),
                 paging_state: options.paging_state.as_ref().map(PagingState::as_bytes),
-                skip_metadata: self.knows_columns(version),
                 ..ParameterOptions::default()
             };
-            head.finish(&mut self.frame, count.into(), &parameters)?;
+            finish(&mut unsent, parameters, version, page_size, options)?;
         }
-        envelope::finish(&mut self.frame, 0)?;
-        if options.tracing {
-            envelope::set_flags(&mut self.frame, Flags::TRACING);
-        }
-        self.terms.timeout = options.timeout.unwrap_or(defaults.timeout);
-        self.terms.idempotent = options.idempotent;
-        Ok((std::mem::take(&mut self.frame), std::mem::take(&mut self.terms)))
-    }
-
-    /// Whether rows may come: a prepared write has none, so a page size would only make it longer.
-    fn has_rows(&self) -> bool {
-        self.terms.statement.as_ref().is_none_or(|statement| !statement.result_columns.is_empty())
-    }
-
-    /// Whether rows may come without names and types. Only in v5 does the server say when they have changed; before, an
-    /// ALTER TABLE would shift the columns unseen.
-    fn knows_columns(&self, version: Version) -> bool {
-        let statement = self.terms.statement.as_ref();
-        version >= Version::V5 && statement.is_some_and(|statement| !statement.result_columns.is_empty())
+        Ok(unsent)
     }
 }
 
-fn begin(version: Version, opcode: Opcode, text_bytes: usize) -> Vec<u8> {
-    let mut frame = frames::take(text_bytes + 64);
-    envelope::begin(&mut frame, version, Flags::NONE, opcode);
-    frame
+/// Fills in what goes around the values, and the envelope's length.
+#[inline]
+fn finish(
+    unsent: &mut Unsent,
+    parameters: Parameters,
+    version: Version,
+    page_size: i32,
+    mut options: ParameterOptions<'_>,
+) -> Result<(), Error> {
+    let rows = unsent.terms().statement.as_ref().map(|statement| !statement.result_columns.is_empty());
+    // A prepared write has no rows, so a page size would only make it longer.
+    options.page_size = rows.unwrap_or(true).then_some(page_size);
+    // Rows may come without names and types where they are known. Only in v5 does the server say when they have changed;
+    // before, an ALTER TABLE would shift the columns unseen.
+    options.skip_metadata = version >= Version::V5 && rows == Some(true);
+    let frame = unsent.frame();
+    parameters.head.finish(frame, parameters.value_count.into(), &options)?;
+    envelope::finish(frame, 0)?;
+    Ok(())
+}
+
+#[inline]
+fn begin(
+    version: Version,
+    opcode: Opcode,
+    text_bytes: usize,
+    statement: Option<&Arc<PreparedStatement>>,
+) -> Unsent {
+    let mut unsent = Unsent::new(text_bytes + 64);
+    unsent.set_statement(statement);
+    envelope::begin(unsent.frame(), version, Flags::NONE, opcode);
+    unsent
 }
 
 /// Whether the statement is `USE`, which would change the one connection that happens to carry it.

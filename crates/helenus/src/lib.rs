@@ -31,7 +31,6 @@ mod connecting;
 mod draft;
 mod error;
 mod fork;
-mod frames;
 mod pending;
 mod prepared;
 pub mod reactor;

@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use helenus_core::Place;
-use helenus_core::call::{Call, Command, Fate, Notify, RequestError, Terms, recycle};
+use helenus_core::call::{Call, Fate, Notify, RequestError, Unsent};
+use helenus_core::{Place, Refused};
 
-use crate::request::{FromAnswer, finish};
+use crate::request::{FromAnswer, Sealed, finish};
 use crate::{Error, Session, WhenFull};
 
 /// A request that is under way: a future of its result. Dropping it cancels the request: nobody hears of its end, and its
@@ -22,20 +22,16 @@ pub struct Pending<T: FromAnswer> {
 
 enum State {
     /// Not accepted yet: not polled, or there was no room.
-    Unsent(Vec<u8>, Terms, Option<Place>),
+    Unsent(Unsent, Option<Box<Place>>),
     Sent(Call),
-    Failed(Error),
+    Failed(Box<Error>),
     Done,
 }
 
 impl<T: FromAnswer> Pending<T> {
-    pub(crate) fn new(
-        session: Session,
-        sealed: Result<(Vec<u8>, Terms), Error>,
-        context: T::Context,
-    ) -> Self {
+    pub(crate) fn new(session: Session, sealed: Sealed, context: T::Context) -> Self {
         let state = match sealed {
-            Ok((frame, terms)) => State::Unsent(frame, terms, None),
+            Ok(unsent) => State::Unsent(unsent, None),
             Err(error) => State::Failed(error),
         };
         Self { session, state, context: Some(context) }
@@ -44,29 +40,34 @@ impl<T: FromAnswer> Pending<T> {
     /// Hands it to the machine. `false`: there is no room, and it is to wait for some.
     pub(crate) fn start(&mut self, notify: Notify) -> bool {
         self.notice_fork();
-        let (frame, terms, place) = match std::mem::replace(&mut self.state, State::Done) {
-            State::Unsent(frame, terms, place) => (frame, terms, place),
+        let (unsent, place) = match std::mem::replace(&mut self.state, State::Done) {
+            State::Unsent(unsent, place) => (unsent, place),
             started => {
                 self.state = started;
                 return true;
             }
         };
-        self.state = match self.session.inbox().submit(Command::Send(frame), terms, notify) {
+        let inbox = self.session.inbox();
+        match inbox.send(unsent, notify) {
             Ok(call) => {
                 if let Some(place) = place {
-                    place.done(self.session.inbox());
+                    place.done(inbox);
                 }
-                State::Sent(call)
+                self.state = State::Sent(call);
+                true
             }
-            Err(rejected) => match (rejected.error, rejected.command) {
-                (RequestError::Overloaded { .. }, Command::Send(frame)) if self.waits_for_room() => {
-                    self.state = State::Unsent(frame, rejected.terms, place);
-                    return false;
-                }
-                (error, _) => State::Failed(error.into()),
-            },
+            Err(refused) => self.refused(*refused, place),
+        }
+    }
+
+    #[cold]
+    fn refused(&mut self, refused: Refused, place: Option<Box<Place>>) -> bool {
+        let waits = matches!(refused.error, RequestError::Overloaded { .. }) && self.waits_for_room();
+        self.state = match waits {
+            true => State::Unsent(refused.unsent, place),
+            false => State::Failed(Box::new(refused.error.into())),
         };
-        true
+        !waits
     }
 
     /// In a forked child nobody will ever answer.
@@ -77,7 +78,7 @@ impl<T: FromAnswer> Pending<T> {
             State::Failed(_) | State::Done => return,
         };
         if let Err(error) = self.session.may_use(fate) {
-            self.state = State::Failed(error);
+            self.state = State::Failed(Box::new(error));
         }
     }
 
@@ -88,8 +89,10 @@ impl<T: FromAnswer> Pending<T> {
     /// Starts it with `waker` in place; if there is no room, leaves `waker` to hear of some.
     fn start_or_wait(&mut self, waker: &Waker) {
         if !self.start(Notify::Waker(waker.clone())) {
-            if let State::Unsent(_, _, place) = &mut self.state {
-                self.session.inbox().wait_for_room(place, waker);
+            if let State::Unsent(_, place) = &mut self.state {
+                let mut kept = place.take().map(|place| *place);
+                self.session.inbox().wait_for_room(&mut kept, waker);
+                *place = kept.map(Box::new);
             }
             // Room that came in between woke nobody.
             self.start(Notify::Waker(waker.clone()));
@@ -114,7 +117,7 @@ impl<T: FromAnswer> Pending<T> {
     pub fn detach(mut self) -> Result<(), Error> {
         let has_room = self.start(Notify::Nobody);
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Failed(error) => Err(error),
+            State::Failed(error) => Err(*error),
             _ if has_room => Ok(()),
             _ => Err(self.session.inbox().overloaded().into()),
         }
@@ -133,21 +136,16 @@ impl<T: FromAnswer> Future for Pending<T> {
             }
         }
         this.notice_fork();
-        match &mut this.state {
-            State::Sent(call) => {
-                let outcome = std::task::ready!(call.poll(cx.waker()));
-                // The context is taken with the outcome, which a call gives once.
-                let Some(context) = this.context.take() else { return Poll::Pending };
-                let result = finish(outcome, call.terms(), context);
-                if let State::Sent(call) = std::mem::replace(&mut this.state, State::Done) {
-                    recycle(call);
-                }
-                Poll::Ready(result)
-            }
-            _ => match std::mem::replace(&mut this.state, State::Done) {
-                State::Failed(error) => Poll::Ready(Err(error)),
-                _ => panic!("`Pending` was polled after its end"),
+        if let State::Sent(call) = &mut this.state {
+            std::task::ready!(call.poll_done(cx.waker()));
+        }
+        match std::mem::replace(&mut this.state, State::Done) {
+            State::Sent(call) => match (call.into_done(), this.context.take()) {
+                (Ok(done), Some(context)) => Poll::Ready(finish(done, context)),
+                _ => unreachable!("it is done, and its context is taken here alone"),
             },
+            State::Failed(error) => Poll::Ready(Err(*error)),
+            _ => panic!("`Pending` was polled after its end"),
         }
     }
 }

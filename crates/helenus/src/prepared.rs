@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use helenus_core::call::{Answer, Terms};
+use helenus_core::call::Done;
 use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, ResultMessage};
 use helenus_core::{PreparedStatement, SeenMetadata};
 
 use crate::Error;
-use crate::request::{FromAnswer, Sealed, decode, unexpected};
+use crate::request::{Closed, FromAnswer, decode, unexpected};
 
 /// A prepared statement. Cheap to clone and to share; it is good for every node: one that doesn't know it prepares it
 /// when it is first used there, unseen.
@@ -37,12 +37,12 @@ impl Prepared {
     }
 }
 
-impl Sealed for Prepared {}
+impl Closed for Prepared {}
 
 impl FromAnswer for Prepared {
     type Context = Box<str>;
 
-    fn from_answer(answer: Answer, _terms: &Terms, text: Box<str>) -> Result<Self, Error> {
+    fn from_answer(answer: Done, text: Box<str>) -> Result<Self, Error> {
         match decode(&answer)?.message {
             Message::Result(ResultMessage::Prepared(prepared)) => Ok(Self(Arc::new(PreparedStatement {
                 text,

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use helenus_core::call::{Answer, Command, Fate, Notify, Outcome, Reply, Terms};
+use helenus_core::call::{Done, Fate, Notify, Unsent};
 use helenus_core::protocol::response::{Message, Response as ProtocolResponse};
 use helenus_core::protocol::{Consistency, DecodeError, Version};
 
 use crate::draft::Draft;
+use crate::session::Shared;
 use crate::stream::{BlockingRows, RowStream};
 use crate::{Error, PagingState, Pending, Response, Session};
 
@@ -19,70 +21,89 @@ use crate::{Error, PagingState, Pending, Response, Session};
 #[must_use = "a request does nothing until it is awaited, waited for, submitted or given a callback"]
 pub struct Request<T: FromAnswer> {
     session: Session,
-    draft: Result<Draft, Error>,
+    draft: Result<Draft, Box<Error>>,
     context: T::Context,
 }
 
 /// What an answer can be read as: [`Response`] and [`Prepared`](crate::Prepared).
-pub trait FromAnswer: Sized + Send + Sealed + 'static {
+pub trait FromAnswer: Sized + Send + Closed + 'static {
     /// What is known before the answer.
     #[doc(hidden)]
     type Context: Send + Unpin + 'static;
 
     #[doc(hidden)]
-    fn from_answer(answer: Answer, terms: &Terms, context: Self::Context) -> Result<Self, Error>;
+    fn from_answer(answer: Done, context: Self::Context) -> Result<Self, Error>;
 }
 
 /// Keeps [`FromAnswer`] ours.
-pub trait Sealed {}
+pub trait Closed {}
+
+/// A request that can be sent, or what is wrong with it.
+pub(crate) type Sealed = Result<Unsent, Box<Error>>;
 
 /// Where a callback runs: the session's loop. What it submits leaves in the same turn, without a hop between threads.
-#[derive(Debug)]
 pub struct Context {
-    session: Session,
+    origin: Origin,
+    /// Made of a `Bare` origin when it is asked for.
+    session: OnceLock<Session>,
+}
+
+/// What a callback has of its session.
+pub(crate) enum Origin {
+    /// A handle, as users have.
+    Handle(Session),
+    /// No handle: a machine that only its callers drive, and that has the callback, ends with the last of these.
+    Bare(Arc<Shared>),
 }
 
 impl Context {
+    fn new(origin: Origin) -> Self {
+        Self { origin, session: OnceLock::new() }
+    }
+
     /// The session whose request was completed.
     pub fn session(&self) -> &Session {
-        &self.session
+        match &self.origin {
+            Origin::Handle(session) => session,
+            Origin::Bare(shared) => self.session.get_or_init(|| Session::of(shared.clone())),
+        }
     }
 }
 
 impl<T: FromAnswer> Request<T> {
     pub(crate) fn new(session: &Session, draft: Result<Draft, Error>, context: T::Context) -> Self {
-        Self { session: session.clone(), draft, context }
+        Self { session: session.clone(), draft: draft.map_err(Box::new), context }
     }
 
     /// How many replicas must answer.
     pub fn consistency(self, consistency: Consistency) -> Self {
-        self.with(|draft| draft.options.consistency = Some(consistency))
+        self.with(|draft| draft.set_consistency(consistency))
     }
 
     /// For the serial phase of a conditional statement: `SERIAL` or `LOCAL_SERIAL`.
     pub fn serial_consistency(self, consistency: Consistency) -> Self {
-        self.with(|draft| draft.options.serial_consistency = Some(consistency))
+        self.with(|draft| draft.options().serial_consistency = Some(consistency))
     }
 
     /// How long it may take from when the machine takes it, second attempts included.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.with(|draft| draft.options.timeout = Some(Some(timeout)))
+        self.with(|draft| draft.terms().timeout = Some(timeout))
     }
 
     /// Waits however long it takes.
     pub fn no_timeout(self) -> Self {
-        self.with(|draft| draft.options.timeout = Some(None))
+        self.with(|draft| draft.terms().timeout = None)
     }
 
     /// Whether doing it twice is the same as doing it once. Only then is it sent again when its connection is lost and its
     /// fate unknown.
     pub fn idempotent(self, idempotent: bool) -> Self {
-        self.with(|draft| draft.options.idempotent = idempotent)
+        self.with(|draft| draft.terms().idempotent = idempotent)
     }
 
     /// Asks the server to trace it; the answer has a [`tracing_id`](Response::tracing_id).
     pub fn tracing(self) -> Self {
-        self.with(|draft| draft.options.tracing = true)
+        self.with(Draft::set_tracing)
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Draft)) -> Self {
@@ -92,17 +113,21 @@ impl<T: FromAnswer> Request<T> {
         self
     }
 
-    pub(crate) fn into_draft(self) -> (Session, Result<Draft, Error>) {
+    pub(crate) fn into_draft(self) -> (Session, Result<Draft, Box<Error>>) {
         (self.session, self.draft)
     }
 
-    /// Gives session, the sealed frame or what is wrong with it, and the context.
+    /// Gives session, the sealed request or what is wrong with it, and the context.
     #[inline]
-    #[expect(clippy::type_complexity, reason = "three parts that are taken apart where they come out")]
-    pub(crate) fn seal(self) -> (Session, Result<(Vec<u8>, Terms), Error>, T::Context) {
+    pub(crate) fn seal(self) -> (Session, Sealed, T::Context) {
         let Self { session, draft, context } = self;
-        let draft = session.may_use(Fate::NeverSent).and(draft);
-        let sealed = draft.and_then(|mut draft| draft.seal(session.version(), &session.0.defaults));
+        let sealed = match draft {
+            Ok(draft) if !session.0.is_forked() => {
+                draft.seal(session.version(), &session.0.defaults).map_err(Box::new)
+            }
+            Ok(_) => Err(Box::new(Error::Forked { fate: Fate::NeverSent })),
+            Err(error) => Err(error),
+        };
         (session, sealed, context)
     }
 
@@ -129,20 +154,18 @@ impl<T: FromAnswer> Request<T> {
     /// holds the loop up.
     pub fn on_complete(self, callback: impl FnOnce(&Context, Result<T, Error>) + Send + 'static) {
         let (session, sealed, context) = self.seal();
-        let (frame, terms) = match sealed {
-            Ok(sealed) => sealed,
-            Err(error) => return callback(&Context { session }, Err(error)),
+        let origin = session.origin();
+        let unsent = match sealed {
+            Ok(unsent) => unsent,
+            Err(error) => return callback(&Context::new(origin), Err(*error)),
         };
-        // No handle: the machine that has the callback ends with the last of these.
-        let told = session.0.clone();
-        let callback = Box::new(move |outcome: Outcome, terms: &Terms| {
-            let result = finish(outcome, terms, context);
-            callback(&Context { session: Session::of(told) }, result);
+        let callback = Box::new(move |done: Done| {
+            let result = finish(done, context);
+            callback(&Context::new(origin), result);
         });
-        if let Err(rejected) = session.inbox().submit(Command::Send(frame), terms, Notify::Callback(callback))
-        {
-            if let Notify::Callback(callback) = rejected.notify {
-                callback(Err(rejected.error), &rejected.terms);
+        if let Err(refused) = session.inbox().send(unsent, Notify::Callback(callback)) {
+            if let Notify::Callback(callback) = refused.notify {
+                callback(refused.unsent.into_failed(refused.error));
             }
         }
     }
@@ -151,12 +174,12 @@ impl<T: FromAnswer> Request<T> {
 impl Request<Response> {
     /// At most so many rows in a page. The server takes it for a hint.
     pub fn page_size(self, rows: i32) -> Self {
-        self.with(|draft| draft.options.page_size = Some(rows.max(1)))
+        self.with(|draft| draft.options().page_size = Some(rows.max(1)))
     }
 
     /// Goes on where an earlier page of the same statement with the same values ended.
     pub fn page(self, state: PagingState) -> Self {
-        self.with(|draft| draft.options.paging_state = Some(state))
+        self.with(|draft| draft.options().paging_state = Some(state))
     }
 
     /// All rows of all pages as a stream; the next page is fetched while this one is read, and no more than that.
@@ -181,38 +204,39 @@ impl<T: FromAnswer> IntoFuture for Request<T> {
 }
 
 /// What a user gets for what the machine got.
-pub(crate) fn finish<T: FromAnswer>(
-    outcome: Outcome,
-    terms: &Terms,
-    context: T::Context,
-) -> Result<T, Error> {
-    match outcome {
-        Ok(Reply::Answer(answer)) => T::from_answer(answer, terms, context),
-        // `Command::Send` is answered by `Reply::Answer` alone.
-        Ok(Reply::Connected(_) | Reply::Closed) => unreachable!("an answer to another command"),
-        Err(error) => Err(Error::Request(error)),
+#[inline]
+pub(crate) fn finish<T: FromAnswer>(mut done: Done, context: T::Context) -> Result<T, Error> {
+    match done.take_error() {
+        None => T::from_answer(done, context),
+        Some(error) => Err(Error::Request(error)),
     }
 }
 
-pub(crate) fn decode(answer: &Answer) -> Result<ProtocolResponse<'_>, Error> {
+pub(crate) fn decode(answer: &Done) -> Result<ProtocolResponse<'_>, Error> {
     // The machine has compared the header's version with the session's.
-    let version = Version::from_byte(answer.header.version).unwrap_or(Version::LATEST);
-    ProtocolResponse::decode(version, &answer.header, &answer.body)
-        .map_err(|error| Error::Response { node: answer.coordinator, error })
+    let version = Version::from_byte(answer.header().version).unwrap_or(Version::LATEST);
+    ProtocolResponse::decode(version, answer.header(), answer.body())
+        .map_err(|error| Error::Response { node: answer.coordinator(), error })
 }
 
 /// The error for an answer that is none of those that were wanted.
-pub(crate) fn unexpected(answer: &Answer, message: Message<'_>) -> Error {
-    let node = answer.coordinator;
+pub(crate) fn unexpected(answer: &Done, message: Message<'_>) -> Error {
+    let node = answer.coordinator();
     match message {
         Message::Error(error) => Error::Server { node, error: Box::new(error) },
         _ => {
             let error = DecodeError::Unknown {
                 what: "answer to this request: opcode",
-                code: answer.header.opcode.into(),
+                code: answer.header().opcode.into(),
             };
             Error::Response { node, error }
         }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
     }
 }
 

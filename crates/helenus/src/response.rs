@@ -2,22 +2,19 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
-use helenus_core::call::{Answer, Terms};
+use helenus_core::call::Done;
 use helenus_core::protocol::response::{Message, Prefix, ResultMessage, Rows as ProtocolRows, is_void};
 use helenus_core::protocol::{ColumnSpec, Flags, Opcode};
 use helenus_core::value::{DecodeRow, Layout, RowCursor, Rows};
 
-use crate::frames::Body;
-use crate::request::{FromAnswer, Sealed, decode, unexpected};
+use crate::request::{Closed, FromAnswer, decode, unexpected};
 use crate::{Error, ShapeError};
 
 /// The answer to a statement: one page of rows, or none. Rows are decoded when they are read, borrowing from it.
 pub struct Response {
-    body: Body,
-    coordinator: SocketAddr,
+    answer: Done,
     kind: Kind,
     extras: Option<Box<Extras>>,
 }
@@ -31,8 +28,15 @@ enum Kind {
 struct Page {
     columns: Arc<[ColumnSpec]>,
     row_count: usize,
-    content: Range<usize>,
+    /// The content is the end of the body.
+    content_at: usize,
     paging_state: Option<PagingState>,
+}
+
+impl Page {
+    fn content<'a>(&self, answer: &'a Done) -> &'a [u8] {
+        &answer.body()[self.content_at..]
+    }
 }
 
 /// What few answers have.
@@ -99,7 +103,7 @@ impl Response {
     /// As [`Response::rows`], but for `MorePages`.
     pub fn page_rows<'a, R: DecodeRow<'a>>(&'a self) -> Result<Rows<'a, R>, Error> {
         let page = self.page()?;
-        Ok(Rows::new(&page.columns, page.row_count, &self.body[page.content.clone()])?)
+        Ok(Rows::new(&page.columns, page.row_count, page.content(&self.answer))?)
     }
 
     /// The one row.
@@ -139,7 +143,7 @@ impl Response {
 
     /// The node that answered.
     pub fn coordinator(&self) -> SocketAddr {
-        self.coordinator
+        self.answer.coordinator()
     }
 
     /// What the server warns of.
@@ -167,7 +171,7 @@ impl Response {
     /// For those who own the response and read it row by row.
     pub(crate) fn cursor<R: for<'a> DecodeRow<'a>>(&self) -> Result<(Layout, RowCursor), Error> {
         let page = self.page()?;
-        let cursor = RowCursor::new(&page.columns, page.row_count, &self.body[page.content.clone()])?;
+        let cursor = RowCursor::new(&page.columns, page.row_count, page.content(&self.answer))?;
         Ok((R::check(&page.columns)?, cursor))
     }
 
@@ -177,38 +181,32 @@ impl Response {
         cursor: &mut RowCursor,
     ) -> Option<Result<R, Error>> {
         let page = self.page().ok()?;
-        let row = cursor.next(layout, &page.columns, &self.body[page.content.clone()])?;
+        let row = cursor.next(layout, &page.columns, page.content(&self.answer))?;
         Some(row.map_err(Error::Row))
     }
 }
 
-impl Sealed for Response {}
+impl Closed for Response {}
 
 impl FromAnswer for Response {
     type Context = ();
 
-    fn from_answer(answer: Answer, terms: &Terms, _: ()) -> Result<Self, Error> {
-        let coordinator = answer.coordinator;
-        if is_void(&answer.header, &answer.body) {
-            return Ok(Self { body: Body::new(answer.body), coordinator, kind: Kind::Void, extras: None });
+    fn from_answer(answer: Done, _: ()) -> Result<Self, Error> {
+        if is_void(answer.header(), answer.body()) {
+            return Ok(Self { answer, kind: Kind::Void, extras: None });
         }
-        if let Some(page) = known_page(&answer, terms) {
-            return Ok(Self {
-                body: Body::new(answer.body),
-                coordinator,
-                kind: Kind::Rows(page),
-                extras: None,
-            });
+        if let Some(page) = known_page(&answer) {
+            return Ok(Self { answer, kind: Kind::Rows(page), extras: None });
         }
         let response = decode(&answer)?;
         let extras = extras(&response.prefix);
         let kind = match response.message {
             Message::Result(ResultMessage::Void) => Kind::Void,
-            Message::Result(ResultMessage::Rows(rows)) => Kind::Rows(page(&answer, rows, terms)?),
+            Message::Result(ResultMessage::Rows(rows)) => Kind::Rows(page(&answer, rows)?),
             Message::Result(ResultMessage::SchemaChange(_)) => Kind::SchemaChange,
             message => return Err(unexpected(&answer, message)),
         };
-        Ok(Self { body: Body::new(answer.body), coordinator, kind, extras })
+        Ok(Self { answer, kind, extras })
     }
 }
 
@@ -216,31 +214,30 @@ impl FromAnswer for Response {
 const ROWS: [u8; 4] = [0, 0, 0, 2];
 
 /// The page, if its metadata is the one that this statement's results had before.
-fn known_page(answer: &Answer, terms: &Terms) -> Option<Page> {
-    let plain = answer.header.opcode == Opcode::Result.byte() && answer.header.flags == Flags::NONE;
-    let metadata = answer.body.strip_prefix(&ROWS).filter(|_| plain)?;
-    let (columns, rows) = terms.statement.as_ref()?.seen.recognise(metadata)?;
+fn known_page(answer: &Done) -> Option<Page> {
+    let (header, body) = (answer.header(), answer.body());
+    let plain = header.opcode == Opcode::Result.byte() && header.flags == Flags::NONE;
+    let metadata = body.strip_prefix(&ROWS).filter(|_| plain)?;
+    let (columns, rows) = answer.terms().statement.as_ref()?.seen.recognise(metadata)?;
     let (count, content) = rows.split_first_chunk()?;
     let row_count = usize::try_from(i32::from_be_bytes(*count)).ok()?;
-    let content = answer.body.len() - content.len()..answer.body.len();
-    Some(Page { columns: columns.clone(), row_count, content, paging_state: None })
+    let content_at = body.len() - content.len();
+    Some(Page { columns: columns.clone(), row_count, content_at, paging_state: None })
 }
 
 /// Remembers a page's metadata, if all of it is about the columns.
-fn learn(answer: &Answer, rows: &ProtocolRows<'_>, columns: &Arc<[ColumnSpec]>, terms: &Terms) {
+fn learn(answer: &Done, rows: &ProtocolRows<'_>, columns: &Arc<[ColumnSpec]>) {
     let alone = rows.metadata.paging_state.is_none() && rows.metadata.new_metadata_id.is_none();
-    let Some(statement) = terms.statement.as_ref().filter(|_| alone && answer.header.flags == Flags::NONE)
-    else {
-        return;
-    };
-    let end = answer.body.len() - rows.content.len() - size_of::<i32>();
-    if let Some(metadata) = answer.body.get(ROWS.len()..end) {
+    let statement = answer.terms().statement.as_ref();
+    let Some(statement) = statement.filter(|_| alone && answer.header().flags == Flags::NONE) else { return };
+    let end = answer.body().len() - rows.content.len() - size_of::<i32>();
+    if let Some(metadata) = answer.body().get(ROWS.len()..end) {
         statement.seen.learn(metadata, columns);
     }
 }
 
-fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, Error> {
-    let known = || terms.statement.as_ref().map(|statement| statement.result_columns.clone());
+fn page(answer: &Done, rows: ProtocolRows<'_>) -> Result<Page, Error> {
+    let known = || answer.terms().statement.as_ref().map(|statement| statement.result_columns.clone());
     let columns = rows.metadata.columns.clone().or_else(known).unwrap_or_default();
     if columns.len() != rows.metadata.column_count {
         // The server left the metadata out, and what we know of it doesn't fit: reading on would shift columns.
@@ -251,13 +248,12 @@ fn page(answer: &Answer, rows: ProtocolRows<'_>, terms: &Terms) -> Result<Page, 
             "fewer columns than were prepared"
         };
         let error = helenus_core::protocol::DecodeError::Length { what, length: actual };
-        return Err(Error::Response { node: answer.coordinator, error });
+        return Err(Error::Response { node: answer.coordinator(), error });
     }
-    learn(answer, &rows, &columns, terms);
-    // The content is the end of the body.
-    let content = answer.body.len() - rows.content.len()..answer.body.len();
+    learn(answer, &rows, &columns);
+    let content_at = answer.body().len() - rows.content.len();
     let paging_state = rows.metadata.paging_state.map(PagingState::from_bytes);
-    Ok(Page { columns, row_count: rows.row_count, content, paging_state })
+    Ok(Page { columns, row_count: rows.row_count, content_at, paging_state })
 }
 
 fn extras(prefix: &Prefix<'_>) -> Option<Box<Extras>> {
@@ -277,7 +273,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("kind", &self.kind())
-            .field("coordinator", &self.coordinator)
+            .field("coordinator", &self.coordinator())
             .field("rows", &self.row_count())
             .finish_non_exhaustive()
     }

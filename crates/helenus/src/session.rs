@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use helenus_core::value::EncodeValues;
 use crate::caller::CallerDriven;
 use crate::closing::Closing;
 use crate::draft::Draft;
-use crate::request::Request;
+use crate::request::{Origin, Request};
 use crate::{Completions, Error, Prepared, Response, SessionBuilder, fork, thread};
 
 /// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
@@ -29,7 +30,10 @@ use crate::{Completions, Error, Prepared, Response, SessionBuilder, fork, thread
 /// child by another program.) Fork while no thread uses the session, and not in a callback or a task of the runtime that
 /// drives it: the child would go on running that loop. While a child lives that has not called `exec`, it holds the
 /// parent's connections open, so that nodes hear of their end late.
-pub struct Session(pub(crate) Arc<Shared>);
+pub struct Session(pub(crate) Arc<Handle>);
+
+/// What all clones of a session share: one handle on what it consists of. Callbacks may have handles of their own.
+pub(crate) struct Handle(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Arc<Inbox>]>,
@@ -82,7 +86,15 @@ impl Session {
         if let Some(caller) = &shared.caller {
             caller.hold();
         }
-        Self(shared)
+        Self(Arc::new(Handle(shared)))
+    }
+
+    /// What a callback of this session has of it.
+    pub(crate) fn origin(&self) -> Origin {
+        match &self.0.caller {
+            Some(_) => Origin::Bare(self.0.0.clone()),
+            None => Origin::Handle(self.clone()),
+        }
     }
 
     /// Says how to connect.
@@ -93,20 +105,20 @@ impl Session {
     /// A statement that is not prepared. `values` go to its markers in their natural types
     /// ([`value`](crate::value)); where types matter, prepare it.
     pub fn query(&self, text: impl AsRef<str>, values: impl EncodeValues) -> Request<Response> {
-        let draft = Draft::query(self.version(), text.as_ref(), &values);
+        let draft = Draft::query(self.version(), &self.0.defaults, text.as_ref(), &values);
         Request::new(self, draft, ())
     }
 
     /// Prepares a statement, on one node; others prepare it when they first see it. Prepare once, execute often.
     pub fn prepare(&self, text: impl AsRef<str>) -> Request<Prepared> {
         let text = text.as_ref();
-        Request::new(self, Draft::prepare(self.version(), text), text.into())
+        Request::new(self, Draft::prepare(self.version(), &self.0.defaults, text), text.into())
     }
 
     /// A prepared statement with values for its markers, checked and encoded here and now. What is wrong with them
     /// surfaces when the request is used.
     pub fn execute(&self, prepared: &Prepared, values: impl EncodeValues) -> Request<Response> {
-        let draft = Draft::execute(self.version(), prepared, &values);
+        let draft = Draft::execute(self.version(), &self.0.defaults, prepared, &values);
         Request::new(self, draft, ())
     }
 
@@ -203,11 +215,19 @@ impl Drop for Shared {
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::of(self.0.clone())
+        Self(self.0.clone())
     }
 }
 
-impl Drop for Session {
+impl Deref for Handle {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
         if self.0.is_forked() {
             // All of it is the parent's: closing a socket here would take it out of the epoll set that both share, and its

@@ -48,7 +48,7 @@ impl<R> RowStream<R> {
         let (session, draft) = request.into_draft();
         let (draft, error) = match draft {
             Ok(draft) => (Some(draft), None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(*error)),
         };
         Self { session, draft, page: None, next: Next::First(error), row: PhantomData }
     }
@@ -64,8 +64,10 @@ impl<R> RowStream<R> {
 
     fn fetch(&self, state: Option<PagingState>) -> Next {
         let Some(mut draft) = self.draft.clone() else { return Next::End };
-        draft.options.paging_state = state.clone().or(draft.options.paging_state);
-        let sealed = draft.seal(self.session.version(), &self.session.0.defaults);
+        if let Some(state) = &state {
+            draft.options().paging_state = Some(state.clone());
+        }
+        let sealed = draft.seal(self.session.version(), &self.session.0.defaults).map_err(Box::new);
         Next::Fetching(Pending::new(self.session.clone(), sealed, ()), state)
     }
 

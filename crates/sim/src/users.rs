@@ -161,9 +161,9 @@ impl Users {
             1 => Notify::Window(self.window.clone(), number as usize),
             _ => {
                 let me = self.me.clone();
-                Notify::Callback(Box::new(move |outcome, _| {
+                Notify::Callback(Box::new(move |done| {
                     if let Some(users) = me.upgrade() {
-                        lock(&users).ended(number, &outcome);
+                        lock(&users).ended(number, &done.into_outcome());
                     }
                 }))
             }
@@ -246,9 +246,9 @@ impl Users {
 
     pub(crate) fn connect(&mut self) {
         let me = self.me.clone();
-        let told = Notify::Callback(Box::new(move |outcome, _| {
+        let told = Notify::Callback(Box::new(move |done| {
             if let Some(users) = me.upgrade() {
-                lock(&users).connected(&outcome);
+                lock(&users).connected(&done.into_outcome());
             }
         }));
         // Refused only once the session is closing; then nobody wants to connect any more.
@@ -283,8 +283,9 @@ impl Users {
     pub(crate) fn close(&mut self, drain: Duration) {
         self.closing = true;
         let me = self.me.clone();
-        let told = Notify::Callback(Box::new(move |outcome, _| {
+        let told = Notify::Callback(Box::new(move |done| {
             if let Some(users) = me.upgrade() {
+                let outcome = done.into_outcome();
                 let mut users = lock(&users);
                 users.closed = Some(users.now);
                 if !matches!(outcome, Ok(Reply::Closed)) {

@@ -10,10 +10,8 @@ mod settled;
 mod shared;
 
 pub use error::{ClosedBecause, Fate, NodeFailure, ReprepareFailure, RequestError};
-pub(crate) use recycle::make;
-pub use recycle::recycle;
 pub use settled::{Settled, Window};
-pub use shared::Call;
+pub use shared::{Call, Done, Unsent};
 pub(crate) use shared::{Entry, Finished, Shared, pair};
 
 use std::fmt;
@@ -61,8 +59,8 @@ pub struct Terms {
     pub statement: Option<Arc<PreparedStatement>>,
 }
 
-/// Called on the machine's thread with what came of a request, and the request's terms.
-pub type Callback = Box<dyn FnOnce(Outcome, &Terms) + Send>;
+/// Called on the machine's thread with a request that has come to its end.
+pub type Callback = Box<dyn FnOnce(Done) + Send>;
 
 /// Who is told when a request is finished. Told after the turn's borrow of the machine has ended.
 #[derive(Default)]
@@ -112,6 +110,11 @@ impl Command {
             Self::Close { drain } => (Kind::Close { drain }, Vec::new()),
         }
     }
+}
+
+/// A request with both of its handles.
+pub(crate) fn make(command: Command, terms: Terms, notify: Notify) -> (Call, Entry) {
+    pair(Unsent::of(command, terms), notify)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,40 +1,69 @@
-//! Calls that are used again by the thread that is done with them: a request then costs no allocation.
+//! The memory of requests, used again by the thread that is done with it: a request then costs no allocation.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
-use super::{Call, Command, Entry, Notify, Shared, Terms, pair};
-use crate::sync::{Arc, thread_local};
+use super::Shared;
+use crate::sync::thread_local;
 
-/// How many calls a thread keeps: some hundred kilobytes.
+/// How many a thread keeps: about a megabyte.
 const KEPT_MAX: usize = 1_024;
 
 thread_local! {
-    static KEPT: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+    // Each in a box of its own, for what is kept is handed out as it is.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+    static KEPT: RefCell<Vec<Box<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A request, in memory that is new or was used before.
-#[inline]
-pub(crate) fn make(command: Command, terms: Terms, notify: Notify) -> (Call, Entry) {
-    if let Ok(Some(mut shared)) = KEPT.try_with(|kept| kept.borrow_mut().pop()) {
-        if let Some(kept) = Arc::get_mut(&mut shared) {
-            kept.renew(command, terms, notify);
-            return pair(shared);
-        }
+/// A request's memory that nobody else has: to be written, or answered. Dropped, it is kept for the next one.
+pub(super) struct Alone(Option<Box<Shared>>);
+
+impl Alone {
+    /// Blank memory, new or used before.
+    #[inline]
+    pub(super) fn new() -> Self {
+        // A thread that is ending has no list any more.
+        let kept = KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten();
+        Self(Some(kept.unwrap_or_default()))
     }
-    pair(Arc::new(Shared::new(command, terms, notify)))
+
+    pub(super) fn into_box(mut self) -> Box<Shared> {
+        self.0.take().unwrap_or_else(|| unreachable!("only this and drop take it"))
+    }
 }
 
-/// Keeps the memory of `call` for later, if the machine is done with it and this thread hasn't enough.
-#[inline]
-pub fn recycle(call: Call) {
-    let mut shared = call.into_shared();
-    let Some(unique) = Arc::get_mut(&mut shared) else { return };
-    unique.clear();
-    // A thread that is ending has no list any more; the memory is then freed.
-    let _ = KEPT.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        if kept.len() < KEPT_MAX {
-            kept.push(shared);
-        }
-    });
+impl From<Box<Shared>> for Alone {
+    fn from(shared: Box<Shared>) -> Self {
+        Self(Some(shared))
+    }
+}
+
+impl Deref for Alone {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        self.0.as_deref().unwrap_or_else(|| unreachable!("only `into_box` and drop take it"))
+    }
+}
+
+impl DerefMut for Alone {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Shared {
+        self.0.as_deref_mut().unwrap_or_else(|| unreachable!("only `into_box` and drop take it"))
+    }
+}
+
+impl Drop for Alone {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut shared) = self.0.take() else { return };
+        shared.clear();
+        let _ = KEPT.try_with(|kept| {
+            let mut kept = kept.borrow_mut();
+            if kept.len() < KEPT_MAX {
+                kept.push(shared);
+            }
+        });
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counters::Cells;
 use super::incoming::Body;
-use crate::call::{Answer, Entry, Kind, Outcome, Reply, RequestError, Settled};
+use crate::call::{Entry, Kind, Outcome, RequestError, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::{Header, Opcode};
 
@@ -32,8 +32,8 @@ impl Desk {
         }
         self.give_back(&call);
         self.settled.push(match body {
-            Body::Lent(bytes) => call.answer(header, coordinator, bytes),
-            Body::Owned(body) => call.finish(Ok(Reply::Answer(Answer { header, body, coordinator }))),
+            Body::Lent(bytes) => call.answer(&header, coordinator, bytes),
+            Body::Owned(body) => call.answer_owned(&header, coordinator, body),
         });
     }
 

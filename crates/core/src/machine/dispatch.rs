@@ -189,7 +189,9 @@ impl Shard {
     pub(super) fn end_all(&mut self, because: ClosedBecause) {
         let mut left = Vec::new();
         self.inbox.close(&mut left);
-        left.extend(self.taken.drain(..));
+        left.append(&mut self.taken);
+        // The oldest first.
+        left.reverse();
         self.desk.counters.waiting.sub(self.waiting.len() as u64);
         left.extend(self.waiting.drain(..).map(|(call, _)| call));
         left.append(&mut self.connects);

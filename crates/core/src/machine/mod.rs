@@ -126,8 +126,8 @@ pub struct Shard {
     ready: Vec<u32>,
     next_ready: usize,
 
-    /// Taken from the inbox and not yet looked at.
-    taken: VecDeque<Entry>,
+    /// Taken from the inbox and not yet looked at; the next one is the last.
+    taken: Vec<Entry>,
     /// Requests for which there was no stream id, with their deadlines.
     waiting: VecDeque<(Entry, Time)>,
     /// No deadline in `waiting` is earlier.
@@ -143,7 +143,6 @@ pub struct Shard {
     rng: Rng,
     receive: Vec<u8>,
     spares: Spares,
-    scratch: Vec<Entry>,
 }
 
 #[derive(Debug, Default)]
@@ -176,7 +175,7 @@ impl Shard {
             free_slots: Vec::new(),
             ready: Vec::new(),
             next_ready: 0,
-            taken: VecDeque::new(),
+            taken: Vec::new(),
             waiting: VecDeque::new(),
             waiting_due: NEVER,
             connects: Vec::new(),
@@ -188,7 +187,6 @@ impl Shard {
             due: Time::ZERO,
             receive: Vec::new(),
             spares: Spares::default(),
-            scratch: Vec::new(),
         }
     }
 
@@ -335,12 +333,11 @@ impl Machine for Shard {
     fn take_inbox(&mut self, now: Time, budget: usize) -> usize {
         self.pump_waiting(now);
         if self.taken.is_empty() {
-            self.inbox.take(&mut self.scratch);
-            self.taken.extend(self.scratch.drain(..));
+            self.inbox.take(&mut self.taken);
         }
         let count = budget.min(self.taken.len());
         for _ in 0..count {
-            let Some(call) = self.taken.pop_front() else { break };
+            let Some(call) = self.taken.pop() else { break };
             self.start(now, call);
         }
         self.finish_closing(now);

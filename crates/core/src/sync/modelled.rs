@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 /// `std::thread_local!` with a `const` block, of which loom's macro knows nothing. All of loom's threads are one thread of
 /// the system, so that the standard library's would be shared by them.
@@ -13,6 +13,11 @@ macro_rules! modelled_thread_local {
     };
 }
 pub(crate) use modelled_thread_local as thread_local;
+
+/// The model has to let the other side run.
+pub(crate) fn wait_a_little(_rounds: &mut u32) {
+    loom::thread::yield_now();
+}
 
 /// Loom looks at each access whether it races with an earlier one. `get` is the access here.
 #[derive(Debug)]

@@ -110,6 +110,15 @@ impl ParametersHead {
     }
 }
 
+impl ParametersHead {
+    /// Changes the consistency, before or after [`ParametersHead::finish`], which sets it anew.
+    pub fn set_consistency(self, out: &mut [u8], consistency: Consistency) {
+        if let Some(place) = out.get_mut(self.start..self.start + 2) {
+            place.copy_from_slice(&consistency.code().to_be_bytes());
+        }
+    }
+}
+
 /// Values that are encoded already: so many `[value]`s, each preceded by a `[string]` if they are named.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Values<'a> {
