@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use helenus::reactor::Mio;
 use helenus::{ConnectError, Session, SessionBuilder};
 use helenus_node::Node;
+use helenus_reactor_async_std::AsyncStd;
 #[cfg(target_os = "linux")]
 use helenus_reactor_glommio::Glommio;
+use helenus_reactor_smol::Smol;
 use helenus_reactor_tokio::Tokio;
 use helenus_reactor_uring::Uring;
 
@@ -40,6 +42,9 @@ pub enum Kind {
     GlommioCore,
     #[cfg(target_os = "linux")]
     GlommioTask,
+    SmolThread,
+    SmolTask,
+    AsyncStd,
 }
 
 impl Kind {
@@ -56,6 +61,9 @@ impl Kind {
         Self::GlommioCore,
         #[cfg(target_os = "linux")]
         Self::GlommioTask,
+        Self::SmolThread,
+        Self::SmolTask,
+        Self::AsyncStd,
     ];
 
     /// Connects on this reactor.
@@ -75,6 +83,13 @@ impl Kind {
             Self::GlommioCore => builder.reactor(Glommio::cores(1)).connect().wait(),
             #[cfg(target_os = "linux")]
             Self::GlommioTask => drive_on_glommio(builder),
+            Self::SmolThread => builder.reactor(Smol::thread()).connect().wait(),
+            Self::SmolTask => {
+                let (connecting, driver) = builder.split(Smol::task());
+                thread::spawn(|| async_io::block_on(driver));
+                connecting.wait()
+            }
+            Self::AsyncStd => builder.reactor(AsyncStd::global()).connect().wait(),
         }
     }
 
@@ -134,6 +149,9 @@ macro_rules! on_every_reactor {
         $crate::common::on_reactor!(glommio_core GlommioCore $($arguments)+);
         #[cfg(target_os = "linux")]
         $crate::common::on_reactor!(glommio_task GlommioTask $($arguments)+);
+        $crate::common::on_reactor!(smol_thread SmolThread $($arguments)+);
+        $crate::common::on_reactor!(smol_task SmolTask $($arguments)+);
+        $crate::common::on_reactor!(async_std AsyncStd $($arguments)+);
     };
 }
 

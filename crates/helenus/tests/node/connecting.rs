@@ -196,6 +196,10 @@ fn dropped_while_connecting(kind: Kind) {
                         builder.reactor(helenus_reactor_glommio::Glommio::default())
                     }
                     Kind::UringThread => builder.reactor(helenus_reactor_uring::Uring::default()),
+                    Kind::SmolThread | Kind::SmolTask => {
+                        builder.reactor(helenus_reactor_smol::Smol::default())
+                    }
+                    Kind::AsyncStd => builder.reactor(helenus_reactor_async_std::AsyncStd::default()),
                     _ => builder.reactor(helenus::reactor::Mio::threads(kind.shards())),
                 };
                 let connecting = builder.connect().submit();
