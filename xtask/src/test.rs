@@ -9,12 +9,18 @@ use std::fmt;
 const NODES: u8 = 3;
 
 /// Examples that are run against the embedded node, so that they can't rot.
-const EXAMPLES: &[(&str, &str)] = &[
-    ("start", "reactor-mio"),
-    ("callbacks", "reactor-mio"),
-    ("caller_thread", "reactor-mio"),
-    ("pages", "reactor-mio"),
-    ("tokio_runtime", "reactor-tokio"),
+const EXAMPLES: &[&str] = &[
+    "start",
+    "threads",
+    "callbacks",
+    "caller_thread",
+    "pages",
+    "tokio_current_thread",
+    "tokio_multi_thread",
+    "two_reactors",
+    "web_server",
+    "own_loop",
+    "own_reactor",
 ];
 
 /// A check that could not run: which one, and what makes it run.
@@ -76,7 +82,7 @@ fn workspace() -> Result<()> {
 fn examples() -> Result<()> {
     run_command(&mut cargo(["build", "--quiet", "-p", "helenus", "--all-features", "--examples"]))?;
     let node = crate::node::Node::start()?;
-    for (name, _) in EXAMPLES {
+    for name in EXAMPLES {
         let arguments =
             ["run", "--quiet", "-p", "helenus", "--all-features", "--example", name, "--", node.address()];
         run_command(&mut cargo(arguments))?;

@@ -12,6 +12,9 @@ const UNSAFE: &[&str] = &[
     "crates/core/src/inbox.rs",
     "crates/core/src/call/shared.rs",
     "crates/helenus/src/fork.rs",
+    // `polling` asks for it.
+    "crates/helenus/examples/own_reactor.rs",
+    // `fork` itself.
     "crates/helenus/tests/forked.rs",
     "crates/reactor-uring/src/linux/buffers.rs",
     "crates/reactor-uring/src/linux/ring.rs",

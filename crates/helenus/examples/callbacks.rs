@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Instant;
 
 use helenus::{Error, Prepared, Session};
-use support::make_table;
+use support::{host, make_table};
 
 const CHAINS: i64 = 100;
 const LENGTH: i64 = 100;
@@ -22,9 +22,8 @@ struct Chain {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
-    let session = Session::builder().contact_point(host).connect().wait()?;
-    make_table(&session, "callbacks", "t (id bigint PRIMARY KEY, name text)")?;
+    let session = Session::builder().contact_point(host()).connect().wait()?;
+    session.block_on(make_table(&session, "callbacks", "t (id bigint PRIMARY KEY, name text)"))??;
     let insert = session.prepare("INSERT INTO callbacks.t (id, name) VALUES (?, ?)").wait()?;
 
     let start = Instant::now();

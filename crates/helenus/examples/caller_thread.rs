@@ -3,19 +3,21 @@
 //!
 //! `cargo run -p helenus --example caller_thread -- 127.0.0.1:9042`
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use helenus::Session;
 use helenus::reactor::Mio;
+use support::host;
 
 const REQUESTS: u32 = 1_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
     for (name, reactor) in
         [("a thread of its own", Mio::threads(1)), ("the caller's thread", Mio::on_caller())]
     {
-        let session = Session::builder().contact_point(&host).reactor(reactor).connect().wait()?;
+        let session = Session::builder().contact_point(host()).reactor(reactor).connect().wait()?;
         println!("on {name:<20} {:?} for each request", time_requests(&session)?);
         session.close().wait()?;
     }

@@ -5,13 +5,12 @@
 mod support;
 
 use helenus::{PagingState, Session};
-use support::make_table;
+use support::{host, make_table};
 
 const SELECT: &str = "SELECT id, name FROM pages.t";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
-    let session = Session::builder().contact_point(host).connect().wait()?;
+    let session = Session::builder().contact_point(host()).connect().wait()?;
     fill(&session)?;
 
     // All rows, whatever the page size: the next page is fetched while this one is read. An error ends it, so a result is
@@ -44,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn fill(session: &Session) -> Result<(), helenus::Error> {
-    make_table(session, "pages", "t (id bigint PRIMARY KEY, name text)")?;
+    session.block_on(make_table(session, "pages", "t (id bigint PRIMARY KEY, name text)"))??;
     let insert = session.prepare("INSERT INTO pages.t (id, name) VALUES (?, ?)").wait()?;
     let requests = (0..3_000_i64).map(|id| session.execute(&insert, (id, format!("row {id}"))));
     session.execute_concurrent(requests, 64).into_iter().try_for_each(|(_, result)| result.map(drop))

@@ -5,13 +5,12 @@
 mod support;
 
 use helenus::Session;
-use support::make_table;
+use support::{host, make_table};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
-    let session = Session::builder().contact_point(host).connect().wait()?;
+    let session = Session::builder().contact_point(host()).connect().wait()?;
     println!("connected: {session:?}");
-    make_table(&session, "start", "users (id bigint PRIMARY KEY, name text)")?;
+    session.block_on(make_table(&session, "start", "users (id bigint PRIMARY KEY, name text)"))??;
 
     let insert = session.prepare("INSERT INTO start.users (id, name) VALUES (?, ?)").wait()?;
     let requests =

@@ -1,5 +1,12 @@
 //! Reactors: what runs the driver. Implement [`Reactor`] to bring an event loop of your own.
+//!
+//! The contract is on the page of [`helenus_core::reactor`]. A loop that is told what is ready needs to know little of it: the
+//! crate `helenus-reactor-common` has the turn as one function, and asks only for sockets. The examples `own_reactor` (a thread with
+//! a loop, in 150 lines) and `own_loop` (a loop that the program has anyway) are made like that, and the crate
+//! `helenus-conformance` tests any reactor by one line.
 
+pub use helenus_core::Time;
+pub use helenus_core::call::Settled;
 pub use helenus_core::reactor::*;
 #[cfg(feature = "reactor-mio")]
 pub use helenus_reactor_mio::Mio;

@@ -13,11 +13,17 @@ use helenus_core::value::{DecodeRow, Layout, RowCursor};
 use crate::draft::Draft;
 use crate::{Error, PagingState, Pending, Request, Response, Session};
 
+/// How many rows a task is given in one go. A page has some thousand, and they are all there: a task that works them off would
+/// keep all others from running meanwhile. Waking it again costs a hundredth of what so many rows do.
+const STREAK_MAX: u32 = 256;
+
 /// All rows of a result as a stream. While a page is read the next one is fetched, and no more: a slow reader holds the
 /// server back.
 ///
 /// A page that can't be fetched ends the stream with one error; every row before it has been given, and
 /// [`RowStream::paging_state`] says where to go on.
+///
+/// Every few hundred rows the stream lets the other tasks of its thread run, although more rows are there.
 #[must_use = "nothing is fetched before the stream is polled"]
 pub struct RowStream<R> {
     session: Session,
@@ -25,6 +31,8 @@ pub struct RowStream<R> {
     draft: Option<Draft>,
     page: Option<Page>,
     next: Next,
+    /// Rows given since the task had to wait.
+    streak: u32,
     row: PhantomData<fn() -> R>,
 }
 
@@ -50,7 +58,7 @@ impl<R> RowStream<R> {
             Ok(draft) => (Some(draft), None),
             Err(error) => (None, Some(*error)),
         };
-        Self { session, draft, page: None, next: Next::First(error), row: PhantomData }
+        Self { session, draft, page: None, next: Next::First(error), streak: 0, row: PhantomData }
     }
 
     /// Where the first page begins that no row has been given of; `None` before the first page has come and when the page
@@ -130,7 +138,15 @@ impl<R: for<'a> DecodeRow<'a>> Stream for RowStream<R> {
     type Item = Result<R, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_row(cx)
+        let this = self.get_mut();
+        if this.streak == STREAK_MAX {
+            this.streak = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = this.poll_row(cx);
+        this.streak = if polled.is_pending() { 0 } else { this.streak + 1 };
+        polled
     }
 }
 

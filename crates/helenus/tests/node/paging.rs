@@ -1,5 +1,8 @@
 //! Results of many pages: as a stream, an iterator, and page by page.
 
+use std::cell::Cell;
+use std::task::Poll;
+
 use futures_util::StreamExt;
 use helenus::{PagingState, Session};
 
@@ -12,6 +15,7 @@ on_every_reactor!(
     a_failing_page_ends_the_stream_and_says_where,
     prepared_statements_page_too,
     no_rows_at_all,
+    a_long_page_lets_other_tasks_run,
 );
 
 const SELECT: &str = "SELECT id, name FROM ks.t";
@@ -118,4 +122,29 @@ fn no_rows_at_all(kind: Kind) {
     let response = session.query(SELECT, ()).wait().unwrap();
     assert_eq!((response.row_count(), response.columns().len()), (0, 2));
     assert!(response.paging_state().is_none());
+}
+
+fn a_long_page_lets_other_tasks_run(kind: Kind) {
+    const ROWS: i64 = 5_000;
+    let (_node, session) = table(kind, 1);
+    common::fill(&session, ROWS);
+    // What the other has seen of the rows, each time that it was polled.
+    let (read, seen) = (Cell::new(0), Cell::new(Vec::new()));
+    let reader = async {
+        let mut rows = session.query(SELECT, ()).page_size(i32::MAX).stream::<(i64, String)>();
+        while let Some(row) = rows.next().await {
+            row.unwrap();
+            read.set(read.get() + 1);
+        }
+    };
+    let other = std::future::poll_fn(|cx| {
+        let mut all = seen.take();
+        all.push(read.get());
+        seen.set(all);
+        cx.waker().wake_by_ref();
+        if read.get() < ROWS { Poll::Pending } else { Poll::Ready(()) }
+    });
+    session.block_on(futures_util::future::join(reader, other)).unwrap();
+    let seen = seen.take();
+    assert!(seen.windows(2).all(|pair| pair[1] - pair[0] <= 300), "rows in one go: {seen:?}");
 }

@@ -1,32 +1,22 @@
 //! The program's own tokio runtime runs the session: no other thread, no hop between threads.
 //!
-//! `cargo run -p helenus --features reactor-tokio --example tokio_runtime -- 127.0.0.1:9042`
+//! `cargo run -p helenus --features reactor-tokio --example tokio_current_thread -- 127.0.0.1:9042`
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod support;
 
 use futures_util::StreamExt;
+use helenus::Session;
 use helenus::reactor::Tokio;
-use helenus::value::Uuid;
-use helenus::{Error, Session};
+use support::{host, make_table};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1".into());
     // The driver is a future like any other. Spawned here, it shares this thread with all that the program does.
-    let (connecting, driver) = Session::builder().contact_point(host).split(Tokio::task());
+    let (connecting, driver) = Session::builder().contact_point(host()).split(Tokio::task());
     let driver = tokio::spawn(driver);
     let session = connecting.await?;
 
-    let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
-    session
-        .query(format!("CREATE KEYSPACE IF NOT EXISTS on_tokio WITH replication = {strategy}"), ())
-        .await?;
-    session.query("CREATE TABLE IF NOT EXISTS on_tokio.t (id bigint PRIMARY KEY, name text)", ()).await?;
-    // Nodes that haven't heard of the table yet would refuse what is written.
-    while !agree(&session).await? {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    make_table(&session, "on_tokio", "t (id bigint PRIMARY KEY, name text)").await?;
     let insert = session.prepare("INSERT INTO on_tokio.t (id, name) VALUES (?, ?)").await?;
 
     // A stream of results, with at most 64 requests in flight.
@@ -51,16 +41,4 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     session.close().await;
     driver.await?;
     Ok(())
-}
-
-/// Whether all nodes have the same version of the schema.
-async fn agree(session: &Session) -> Result<bool, Error> {
-    let mut versions = BTreeSet::new();
-    for table in ["local", "peers"] {
-        let response = session.query(format!("SELECT schema_version FROM system.{table}"), ()).await?;
-        for row in response.rows::<(Option<Uuid>,)>()? {
-            versions.insert(row?.0);
-        }
-    }
-    Ok(versions.len() == 1)
 }
