@@ -53,8 +53,8 @@ impl Reactor for Polling {
     }
 }
 
-/// What a thread needs of the system, made before it starts: what can't be had is an error of the launch.
-fn make_poller() -> Result<Arc<Poller>, LaunchError> {
+/// What a thread needs of the system. What can't be had is an error of the launch.
+fn make_poller(_thread: usize) -> Result<Arc<Poller>, LaunchError> {
     let poller = Poller::new().map_err(|source| LaunchError::Io { what: "a poller", source })?;
     if !poller.supports_edge() {
         let needs = "edge-triggered polling, as epoll and kqueue have it; take reactor-mio here".into();

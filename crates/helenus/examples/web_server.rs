@@ -22,7 +22,7 @@ use axum::extract::State;
 use axum::routing::get;
 use futures_util::StreamExt;
 use helenus::reactor::Tokio;
-use helenus::{Error, Prepared, Session};
+use helenus::{Prepared, Session};
 use nix::time::{ClockId, clock_gettime};
 use support::{host, make_table};
 use tokio::net::TcpListener;
@@ -148,8 +148,8 @@ fn fill() -> Result<(), Box<dyn std::error::Error>> {
     session.block_on(make_table(&session, "web", "t (id bigint PRIMARY KEY, name text)"))??;
     let insert = session.prepare("INSERT INTO web.t (id, name) VALUES (?, ?)").wait()?;
     let requests = (0..ROWS).map(|id| session.execute(&insert, (id, format!("row {id}"))).idempotent(true));
-    let results = session.execute_concurrent(requests, 512).into_iter();
-    results.map(|(_, result)| result.map(drop)).collect::<Result<(), Error>>()?;
+    let mut results = session.execute_concurrent(requests, 512).into_iter();
+    results.try_for_each(|(_, result)| result.map(drop))?;
     session.close().wait()?;
     Ok(())
 }

@@ -8,10 +8,18 @@
 pub use helenus_core::Time;
 pub use helenus_core::call::Settled;
 pub use helenus_core::reactor::*;
+#[cfg(feature = "reactor-async-std")]
+pub use helenus_reactor_async_std::AsyncStd;
+#[cfg(feature = "reactor-glommio")]
+pub use helenus_reactor_glommio::Glommio;
 #[cfg(feature = "reactor-mio")]
 pub use helenus_reactor_mio::Mio;
+#[cfg(feature = "reactor-smol")]
+pub use helenus_reactor_smol::Smol;
 #[cfg(feature = "reactor-tokio")]
 pub use helenus_reactor_tokio::Tokio;
+#[cfg(feature = "reactor-uring")]
+pub use helenus_reactor_uring::Uring;
 
 use crate::ConnectError;
 
@@ -24,6 +32,14 @@ const TABLE: &[Row] = &[
     ("mio", || Box::new(Mio::default())),
     #[cfg(feature = "reactor-tokio")]
     ("tokio", || Box::new(Tokio::runtime())),
+    #[cfg(feature = "reactor-uring")]
+    ("uring", || Box::new(Uring::default())),
+    #[cfg(feature = "reactor-glommio")]
+    ("glommio", || Box::new(Glommio::default())),
+    #[cfg(feature = "reactor-smol")]
+    ("smol", || Box::new(Smol::default())),
+    #[cfg(feature = "reactor-async-std")]
+    ("async-std", || Box::new(AsyncStd::default())),
 ];
 
 /// The names of the reactors in this build: those of their features, less `reactor-`.

@@ -32,8 +32,12 @@ fn assert_back_to(before: (usize, usize), what: &str, patience: Duration) {
 fn nothing_is_left() {
     let node = helenus_node::Node::builder().nodes(3).start().unwrap();
     common::make_table(&node);
+    // Some runtimes keep what they made when they were first used, for as long as the process lives.
+    for &kind in Kind::ALL {
+        kind.connect(common::builder(&node)).unwrap().close().wait().unwrap();
+    }
     // The server notices a little later; its sockets are this process's too.
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(200));
     let mut before = held();
     for &kind in Kind::ALL {
         for round in 0..3 {

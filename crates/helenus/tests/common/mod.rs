@@ -11,11 +11,11 @@ pub mod scripted;
 
 use std::future::Future;
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use helenus::reactor::Mio;
-use helenus::{ConnectError, Session, SessionBuilder};
+use helenus::reactor::{Mio, Reactor};
+use helenus::{ConnectError, Connecting, Session, SessionBuilder};
 use helenus_node::Node;
 use helenus_reactor_async_std::AsyncStd;
 #[cfg(target_os = "linux")]
@@ -38,13 +38,20 @@ pub enum Kind {
     TokioRuntime,
     TokioCurrentThread,
     TokioMultiThread,
+    SmolThread,
+    SmolTask,
+    AsyncStdGlobal,
+    AsyncStdTask,
     #[cfg(target_os = "linux")]
     GlommioCore,
     #[cfg(target_os = "linux")]
     GlommioTask,
-    SmolThread,
-    SmolTask,
-    AsyncStd,
+}
+
+/// A session on its way, and the thread of the user's own runtime that runs it, if it is that; it ends with the driver.
+pub struct Started {
+    pub connecting: Connecting,
+    pub driver: Option<JoinHandle<()>>,
 }
 
 impl Kind {
@@ -57,39 +64,45 @@ impl Kind {
         Self::TokioRuntime,
         Self::TokioCurrentThread,
         Self::TokioMultiThread,
+        Self::SmolThread,
+        Self::SmolTask,
+        Self::AsyncStdGlobal,
+        Self::AsyncStdTask,
         #[cfg(target_os = "linux")]
         Self::GlommioCore,
         #[cfg(target_os = "linux")]
         Self::GlommioTask,
-        Self::SmolThread,
-        Self::SmolTask,
-        Self::AsyncStd,
     ];
 
     /// Connects on this reactor.
     pub fn connect(self, builder: SessionBuilder) -> Result<Session, ConnectError> {
+        self.start(builder).connecting.wait()
+    }
+
+    /// Begins to connect on this reactor.
+    pub fn start(self, builder: SessionBuilder) -> Started {
         match self {
-            Self::MioThread => builder.reactor(Mio::threads(1)).connect().wait(),
-            Self::MioThreads => builder.reactor(Mio::threads(4)).connect().wait(),
-            Self::MioCaller => builder.reactor(Mio::on_caller()).connect().wait(),
-            Self::UringThread => builder.reactor(Uring::threads(1)).connect().wait(),
-            Self::UringCaller => builder.reactor(Uring::on_caller()).connect().wait(),
-            Self::TokioRuntime => builder.reactor(Tokio::runtime()).connect().wait(),
-            Self::TokioCurrentThread => drive(builder, &mut tokio::runtime::Builder::new_current_thread()),
+            Self::MioThread => launch(builder, Mio::threads(1)),
+            Self::MioThreads => launch(builder, Mio::threads(4)),
+            Self::MioCaller => launch(builder, Mio::on_caller()),
+            Self::UringThread => launch(builder, Uring::threads(1)),
+            Self::UringCaller => launch(builder, Uring::on_caller()),
+            Self::TokioRuntime => launch(builder, Tokio::runtime()),
+            Self::TokioCurrentThread => on_tokio(builder, &mut tokio::runtime::Builder::new_current_thread()),
             Self::TokioMultiThread => {
-                drive(builder, tokio::runtime::Builder::new_multi_thread().worker_threads(2))
+                on_tokio(builder, tokio::runtime::Builder::new_multi_thread().worker_threads(2))
             }
+            Self::SmolThread => launch(builder, Smol::thread()),
+            Self::SmolTask => spawn(builder.split(Smol::task()), |driver| {
+                let executor = smol::LocalExecutor::new();
+                smol::block_on(executor.run(executor.spawn(driver)));
+            }),
+            Self::AsyncStdGlobal => launch(builder, AsyncStd::global()),
+            Self::AsyncStdTask => spawn(builder.split(AsyncStd::task()), async_std::task::block_on),
             #[cfg(target_os = "linux")]
-            Self::GlommioCore => builder.reactor(Glommio::cores(1)).connect().wait(),
+            Self::GlommioCore => launch(builder, Glommio::cores(1)),
             #[cfg(target_os = "linux")]
-            Self::GlommioTask => drive_on_glommio(builder),
-            Self::SmolThread => builder.reactor(Smol::thread()).connect().wait(),
-            Self::SmolTask => {
-                let (connecting, driver) = builder.split(Smol::task());
-                thread::spawn(|| async_io::block_on(driver));
-                connecting.wait()
-            }
-            Self::AsyncStd => builder.reactor(AsyncStd::global()).connect().wait(),
+            Self::GlommioTask => on_glommio(builder),
         }
     }
 
@@ -113,25 +126,37 @@ impl Kind {
     }
 }
 
-/// The user's own runtime, on a thread that ends with the driver.
-fn drive(builder: SessionBuilder, runtime: &mut tokio::runtime::Builder) -> Result<Session, ConnectError> {
-    let (connecting, driver) = builder.split(Tokio::task());
-    let runtime = runtime.enable_all().build().unwrap();
-    thread::spawn(move || runtime.block_on(async { tokio::spawn(driver).await.unwrap() }));
-    connecting.wait()
+fn launch(builder: SessionBuilder, reactor: impl Reactor + 'static) -> Started {
+    Started { connecting: builder.reactor(reactor).connect().submit(), driver: None }
 }
 
-/// The user's own executor, on a thread that ends with the driver.
+/// The user's own runtime, on a thread that ends with the driver.
+fn spawn<D: Send + 'static>(
+    (connecting, driver): (Connecting, D),
+    run: impl FnOnce(D) + Send + 'static,
+) -> Started {
+    let driver = thread::spawn(move || run(driver));
+    Started { connecting: connecting.submit(), driver: Some(driver) }
+}
+
+fn on_tokio(builder: SessionBuilder, runtime: &mut tokio::runtime::Builder) -> Started {
+    let runtime = runtime.enable_all().build().unwrap();
+    spawn(builder.split(Tokio::task()), move |driver| {
+        runtime.block_on(async { tokio::spawn(driver).await.unwrap() });
+    })
+}
+
 #[cfg(target_os = "linux")]
-fn drive_on_glommio(builder: SessionBuilder) -> Result<Session, ConnectError> {
+fn on_glommio(builder: SessionBuilder) -> Started {
     let (give, take) = mpsc::channel();
-    thread::spawn(move || {
+    // The driver can't leave the thread that made it.
+    let driver = thread::spawn(move || {
         let executor = glommio::LocalExecutorBuilder::default().io_memory(0).make().unwrap();
         let (connecting, driver) = builder.split(Glommio::task());
         give.send(connecting).unwrap();
         executor.run(async { glommio::spawn_local(driver).await });
     });
-    take.recv().unwrap().wait()
+    Started { connecting: take.recv().unwrap().submit(), driver: Some(driver) }
 }
 
 /// Mounts each test on every reactor. `ignored "why":` before them marks them all.
@@ -145,13 +170,14 @@ macro_rules! on_every_reactor {
         $crate::common::on_reactor!(tokio_runtime TokioRuntime $($arguments)+);
         $crate::common::on_reactor!(tokio_current_thread TokioCurrentThread $($arguments)+);
         $crate::common::on_reactor!(tokio_multi_thread TokioMultiThread $($arguments)+);
+        $crate::common::on_reactor!(smol_thread SmolThread $($arguments)+);
+        $crate::common::on_reactor!(smol_task SmolTask $($arguments)+);
+        $crate::common::on_reactor!(async_std_global AsyncStdGlobal $($arguments)+);
+        $crate::common::on_reactor!(async_std_task AsyncStdTask $($arguments)+);
         #[cfg(target_os = "linux")]
         $crate::common::on_reactor!(glommio_core GlommioCore $($arguments)+);
         #[cfg(target_os = "linux")]
         $crate::common::on_reactor!(glommio_task GlommioTask $($arguments)+);
-        $crate::common::on_reactor!(smol_thread SmolThread $($arguments)+);
-        $crate::common::on_reactor!(smol_task SmolTask $($arguments)+);
-        $crate::common::on_reactor!(async_std AsyncStd $($arguments)+);
     };
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use helenus::{ConnectError, RequestError, Session, SessionBuilder};
@@ -166,47 +167,11 @@ fn dropped_while_connecting(kind: Kind) {
         let _ = left.send(());
     });
     for address in [address, watched] {
-        let builder = to(address).handshake_timeout(common::PATIENCE);
-        match kind {
-            Kind::TokioCurrentThread | Kind::TokioMultiThread => {
-                let (connecting, driver) = builder.split(helenus_reactor_tokio::Tokio::task());
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()
-                    .unwrap();
-                let driver = runtime.spawn(driver);
-                let connecting = connecting.submit();
-                std::thread::sleep(Duration::from_millis(50));
-                drop(connecting);
-                // The driver has nothing left to do.
-                runtime
-                    .block_on(async { tokio::time::timeout(Duration::from_secs(20), driver).await })
-                    .unwrap()
-                    .unwrap();
-            }
-            Kind::MioCaller => drop(builder.reactor(helenus::reactor::Mio::on_caller()).connect().submit()),
-            Kind::UringCaller => {
-                drop(builder.reactor(helenus_reactor_uring::Uring::on_caller()).connect().submit());
-            }
-            _ => {
-                let builder = match kind {
-                    #[cfg(target_os = "linux")]
-                    Kind::GlommioCore | Kind::GlommioTask => {
-                        builder.reactor(helenus_reactor_glommio::Glommio::default())
-                    }
-                    Kind::UringThread => builder.reactor(helenus_reactor_uring::Uring::default()),
-                    Kind::SmolThread | Kind::SmolTask => {
-                        builder.reactor(helenus_reactor_smol::Smol::default())
-                    }
-                    Kind::AsyncStd => builder.reactor(helenus_reactor_async_std::AsyncStd::default()),
-                    _ => builder.reactor(helenus::reactor::Mio::threads(kind.shards())),
-                };
-                let connecting = builder.connect().submit();
-                std::thread::sleep(Duration::from_millis(50));
-                drop(connecting);
-            }
-        }
+        let started = kind.start(to(address).handshake_timeout(common::PATIENCE));
+        thread::sleep(Duration::from_millis(50));
+        drop(started.connecting);
+        // A driver has nothing left to do.
+        started.driver.into_iter().for_each(|driver| driver.join().unwrap());
     }
     if !kind.is_caller_driven() {
         gone.recv_timeout(Duration::from_secs(20)).expect("the connection is closed");
