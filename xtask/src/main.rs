@@ -5,6 +5,7 @@ mod bench_all_reactors;
 mod bench_peers;
 mod cassandra;
 mod ci;
+mod conformance;
 mod instructions;
 mod lint;
 mod need;
@@ -41,6 +42,8 @@ enum Task {
     BenchPeers(bench_peers::Arguments),
     /// The tests of the io_uring reactor under AddressSanitizer
     Asan,
+    /// What each reactor must do: a table of reactors and rows
+    Conformance(conformance::Arguments),
     /// Instruction counts, compared with the baseline of this rustc
     Instructions(instructions::Arguments),
     /// Simulator seeds
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::BenchAllReactors(arguments) => bench_all_reactors::run_bench(&arguments),
         Task::BenchPeers(arguments) => bench_peers::run_peers(&arguments),
         Task::Asan => asan::run_asan(),
+        Task::Conformance(arguments) => conformance::run_suites(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };
