@@ -169,15 +169,14 @@ impl Ring {
         self.urgent = true;
     }
 
-    /// Closes a socket: the peer learns it now, operations on it end, and the descriptor is let go of once no operation that
-    /// names it waits to be submitted.
+    /// Closes a socket, once no operation that names its descriptor waits to be submitted.
     pub(crate) fn close(&mut self, socket: TcpStream) {
-        self.shut(&socket);
         self.closing.push(socket);
         self.urgent = true;
     }
 
-    /// Ends all operations on a socket, and tells the peer.
+    /// Tells the peer that it is over, and ends all operations on the socket: receives when all that came is read, sends at
+    /// once.
     pub(crate) fn shut(&self, socket: &TcpStream) {
         if self.is_ours() {
             // It may be over already.
@@ -187,7 +186,12 @@ impl Ring {
 
     /// The one system call of a turn: submits, and sleeps until something is complete, the waker is called, or `limit` has
     /// passed.
+    ///
+    /// Where a socket is to be closed it takes one more, for that can't wait until something happens.
     pub(crate) fn wait(&mut self, limit: Option<Duration>) {
+        if !self.closing.is_empty() && !self.close_sockets() {
+            self.enter(0, Some(Duration::ZERO));
+        }
         // What is expected to be done at once is no reason to return.
         let quick = std::mem::take(&mut self.quick);
         match limit {
@@ -248,16 +252,15 @@ impl Ring {
         }
         // Those were never seen by the kernel.
         self.in_flight -= self.backlog.drain(..).len();
-        if self.in_flight > 0 {
-            let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
-            self.push(all.user_data(Key::Cancel.to_u64()));
-        }
         for _ in 0..QUIESCE_STEPS {
             self.in_flight -= self.io.completion().filter(|entry| !cqueue::more(entry.flags())).count();
             if self.in_flight == 0 {
                 self.lent = Lent::default();
                 break;
             }
+            // Again and again, for what is about to be done is not found.
+            let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
+            self.push(all.user_data(Key::Cancel.to_u64()));
             self.enter(1, Some(QUIESCE_STEP));
         }
         self.closing.clear();
@@ -342,10 +345,18 @@ impl Ring {
             let ordinary = [libc::ETIME, libc::EINTR, libc::EAGAIN, libc::EBUSY, libc::ENOMEM];
             debug_assert!(error.raw_os_error().is_some_and(|code| ordinary.contains(&code)), "{error}");
         }
-        if self.backlog.is_empty() && self.io.submission().is_empty() {
+        if self.close_sockets() {
             self.urgent = false;
+        }
+    }
+
+    /// Unless something waits to be submitted that may name one of them.
+    fn close_sockets(&mut self) -> bool {
+        let submitted = self.backlog.is_empty() && self.io.submission().is_empty();
+        if submitted {
             self.closing.clear();
         }
+        submitted
     }
 }
 

@@ -1,14 +1,16 @@
 //! The connections of a loop: what completions mean for each, and carrying out what the machine wishes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use helenus_core::Time;
 use helenus_core::reactor::{Action, CloseCause, ConnId, Event, Machine, OpenOptions};
 use helenus_reactor_common::{Jobs, Outside, Table, finish_connect, start_connect};
+use socket2::SockRef;
 
 use super::ring::{Completion, Received, Ring, Sent};
 
@@ -16,6 +18,8 @@ pub(crate) struct Sockets {
     pub(crate) ring: Ring,
     jobs: Jobs,
     conns: Table<Conn>,
+    /// Connections that the machine has closed, while the kernel is not done with them.
+    leaving: BTreeMap<ConnId, Conn>,
     /// Connections that could not even begin to open; told in the next turn.
     failed: Vec<(ConnId, io::Error)>,
     /// Connections that don't receive at present. Not more are told to in one turn than there are buffers, or the others
@@ -34,6 +38,8 @@ struct Conn {
     sending: bool,
     /// The machine had something to send before it was connected.
     wants_send: bool,
+    /// Bytes came that nobody wanted any more.
+    unread: bool,
     /// How many bytes of a block that was not sent whole the kernel took.
     accepted_bytes: usize,
 }
@@ -49,7 +55,7 @@ impl Sockets {
     pub(crate) fn new(ring: Ring, starved: Arc<AtomicU64>) -> Self {
         let jobs = Jobs::new(ring.waker());
         let (failed, deaf, dirty) = (Vec::new(), VecDeque::new(), Vec::new());
-        Self { ring, jobs, conns: Table::new(), failed, deaf, dirty, starved }
+        Self { ring, jobs, conns: Table::new(), leaving: BTreeMap::new(), failed, deaf, dirty, starved }
     }
 
     fn complete(&mut self, now: Time, machine: &mut dyn Machine, completion: Completion) {
@@ -79,7 +85,10 @@ impl Sockets {
         let Received { conn: id, buffer, outcome, goes_on } = received;
         let Some(conn) = self.conns.find(id) else {
             buffer.into_iter().for_each(|buffer| self.ring.give_back(buffer));
-            return;
+            return self.passed(id, |conn| {
+                conn.receiving = goes_on;
+                conn.unread |= outcome.is_ok_and(|count| count > 0);
+            });
         };
         conn.receiving = goes_on;
         match outcome {
@@ -104,7 +113,7 @@ impl Sockets {
 
     fn sent(&mut self, now: Time, machine: &mut dyn Machine, sent: Sent) {
         let Sent { conn: id, block, from, outcome } = sent;
-        let Some(conn) = self.conns.find(id) else { return };
+        let Some(conn) = self.conns.find(id) else { return self.passed(id, |conn| conn.sending = false) };
         let taken = from + outcome.as_ref().map_or(0, |count| *count);
         if taken == block.0.len() {
             conn.sending = false;
@@ -151,18 +160,33 @@ impl Sockets {
             Err(error) => return self.failed.push((id, error)),
         };
         self.ring.watch_connecting(id, &socket);
-        let (receiving, sending, wants_send) = (false, false, false);
-        let phase = Phase::Connecting;
-        let conn = Conn { socket, phase, receiving, sending, wants_send, accepted_bytes: 0 };
-        if let Some(old) = self.conns.insert(id, conn) {
-            self.ring.close(old.socket);
-        }
+        // An index is free only after its connection was closed.
+        self.conns.insert(id, Conn::new(socket));
     }
 
     fn close(&mut self, id: ConnId) {
         // No event may follow, so neither may one that waits to be told.
         self.failed.retain(|(failed, _)| *failed != id);
         if let Some(conn) = self.conns.remove(id) {
+            self.ring.shut(&conn.socket);
+            self.leaving.insert(id, conn);
+            self.passed(id, |_| {});
+        }
+    }
+
+    /// Something has become of an operation of a connection that is closed. After the last the socket is.
+    fn passed(&mut self, id: ConnId, note: impl FnOnce(&mut Conn)) {
+        let Some(conn) = self.leaving.get_mut(&id) else { return };
+        note(conn);
+        if conn.receiving || conn.sending {
+            return;
+        }
+        if conn.unread {
+            // As when a socket is closed with bytes unread: a peer that still sends learns that it is in vain. Otherwise it
+            // would wait for room, until this end's state is forgotten after a minute.
+            let _ = SockRef::from(&conn.socket).set_linger(Some(Duration::ZERO));
+        }
+        if let Some(conn) = self.leaving.remove(&id) {
             self.ring.close(conn.socket);
         }
     }
@@ -234,12 +258,25 @@ impl Outside for Sockets {
     }
 
     fn close_all(&mut self) {
-        self.conns.drain().for_each(|conn| self.ring.close(conn.socket));
+        let leaving = std::mem::take(&mut self.leaving).into_values();
+        self.conns.drain().chain(leaving).for_each(|conn| self.ring.close(conn.socket));
         self.ring.quiesce();
     }
 }
 
 impl Conn {
+    fn new(socket: TcpStream) -> Self {
+        Self {
+            socket,
+            phase: Phase::Connecting,
+            receiving: false,
+            sending: false,
+            wants_send: false,
+            unread: false,
+            accepted_bytes: 0,
+        }
+    }
+
     /// The first cause is the one that is told.
     fn end(&mut self, ring: &Ring, cause: CloseCause) {
         if matches!(self.phase, Phase::Open) {
