@@ -4,12 +4,18 @@
 //! that core's executor. Requests, answers and sockets then never leave the core. [`Glommio::cores`] is for other
 //! programs: one session, whose requests are spread over executors that it starts itself.
 //!
-//! A session may be used from any thread, whatever runs it: a push wakes the executor across threads.
+//! A session may be used from any thread, whatever runs it: a push wakes the executor across threads. What a core asks of
+//! its own session stays on that core; the session of [`Glommio::cores`] gives each thread one of its shards, whichever
+//! CPU that thread is on.
 //!
 //! # What glommio asks for
 //! Linux 5.8 with io_uring allowed, and a limit of at least 512 KiB for locked memory (`ulimit -l`, `LimitMEMLOCK=` in
 //! systemd). An executor of [`Glommio::cores`] locks 192 KiB and has a second thread, glommio's own, which sleeps; one of
 //! glommio's defaults locks 30 MiB (`LocalExecutorBuilder::io_memory`).
+//!
+//! # What it costs
+//! One write and one read for what a turn sends and receives, and what glommio takes to sleep: about four
+//! `io_uring_enter`, as for a loop on its sockets without a driver. An idle connection takes 1.7 KB.
 //!
 //! # What glommio 0.9 leaves behind
 //! An executor that has run keeps its eventfd open for ever, and a task that is pending when its executor ends is never
