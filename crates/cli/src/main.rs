@@ -2,6 +2,16 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(any(
+    feature = "reactor-async-std",
+    feature = "reactor-glommio",
+    feature = "reactor-mio",
+    feature = "reactor-smol",
+    feature = "reactor-tokio",
+    feature = "reactor-uring"
+)))]
+compile_error!("turn on a feature such as `reactor-mio`: without a reactor there is nothing to measure");
+
 mod bench;
 mod node;
 mod os;

@@ -1,5 +1,14 @@
 //! The command as its user runs it, against the node that it starts.
-#![cfg(all(feature = "reactor-mio", feature = "reactor-tokio"))]
+// With all its reactors, which is the default.
+#![cfg(all(
+    feature = "reactor-async-std",
+    feature = "reactor-glommio",
+    feature = "reactor-mio",
+    feature = "reactor-smol",
+    feature = "reactor-tokio",
+    feature = "reactor-uring",
+    target_os = "linux"
+))]
 #![expect(clippy::unwrap_used, reason = "a test ends with the first surprise")]
 
 use std::io::{BufRead, BufReader};
@@ -35,7 +44,7 @@ fn every_reactor_and_pattern_writes_every_row() {
     let html = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("all.html");
     let arguments = format!("bench --quick -n 1000 --all-reactors --html {}", html.display());
     let (report, text) = report("all.json", &arguments);
-    assert_eq!(results(&report).len(), 35);
+    assert_eq!(results(&report).len(), 84);
     for measured in results(&report) {
         let figures = &measured["figures"];
         assert_eq!(figures["error_count"], 0, "{measured}");
@@ -51,10 +60,10 @@ fn every_reactor_and_pattern_writes_every_row() {
             _ => assert!((2..=120).contains(&on_wire), "{measured}"),
         }
     }
-    assert_eq!(text.matches("1,000 of 1,000").count(), 35, "{text}");
+    assert_eq!(text.matches("1,000 of 1,000").count(), 84, "{text}");
     let page = std::fs::read_to_string(html).unwrap();
     assert_eq!(page.matches("<svg").count(), 3);
-    assert_eq!(page.matches("<rect").count(), 3 * 35);
+    assert_eq!(page.matches("<rect").count(), 3 * 84);
     assert!(!page.contains("http"), "the page needs no network");
 }
 
@@ -62,7 +71,7 @@ fn every_reactor_and_pattern_writes_every_row() {
 fn rows_are_read_and_work_is_shared_by_threads_and_processes() {
     let line = "bench sync stream callback_full_pipeline --read -n 1000 -t 2 --processes 2 --in-flight 8 --all-reactors -m";
     let (report, text) = report("read.json", line);
-    assert_eq!(results(&report).len(), 4 * 3);
+    assert_eq!(results(&report).len(), 9 * 3);
     for measured in results(&report) {
         assert_eq!(measured["figures"]["error_count"], 0, "{measured}");
         assert_eq!(measured["figures"]["counters"]["answers"], 1_000, "{measured}");

@@ -10,6 +10,7 @@ use helenus::value::{RawRow, Uuid};
 use serde::Serialize;
 
 use super::job::Target;
+use super::reactor;
 use super::workload::{CREATE_TABLE, INSERT, KEYSPACE, Key, SELECT_KEYS, TRUNCATE};
 
 /// Changes of the schema take their time in a real cluster.
@@ -45,7 +46,7 @@ impl Found {
 impl Cluster {
     pub(crate) fn connect(target: &Target) -> Result<Self> {
         let turns = target.hosts.len() * target.connections.max(1);
-        Ok(Self { session: target.builder().connect().wait()?, turns })
+        Ok(Self { session: target.builder().boxed_reactor(reactor::any()?).connect().wait()?, turns })
     }
 
     pub(crate) fn protocol_version(&self) -> String {

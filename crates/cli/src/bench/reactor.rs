@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use helenus::reactor::Reactor;
 use serde::{Deserialize, Serialize};
 
 use super::job::Outcome;
@@ -22,6 +23,20 @@ pub(crate) enum ReactorName {
     TokioCurrentThread,
     /// A task on a multi-thread runtime, on which the program's tasks run too
     TokioMultiThread,
+    /// An io_uring loop on a thread of its own; the program's threads block
+    Uring,
+    /// The same without a thread: the thread that waits runs the loop
+    UringCaller,
+    /// A glommio executor on a core of its own; the program's threads block
+    Glommio,
+    /// A task on the program's own glommio executor, beside its tasks
+    GlommioTask,
+    /// Smol's sockets on a thread of its own; the program's threads block
+    Smol,
+    /// A task on the program's own executor, beside its tasks
+    SmolTask,
+    /// A task on async-std's global executor, on which the program's tasks run too
+    AsyncStd,
 }
 
 impl ReactorName {
@@ -39,6 +54,10 @@ impl ReactorName {
         match self {
             Self::Mio | Self::MioCaller => "mio",
             Self::Tokio | Self::TokioCurrentThread | Self::TokioMultiThread => "tokio",
+            Self::Uring | Self::UringCaller => "uring",
+            Self::Glommio | Self::GlommioTask => "glommio",
+            Self::Smol | Self::SmolTask => "smol",
+            Self::AsyncStd => "async-std",
         }
     }
 
@@ -49,13 +68,20 @@ impl ReactorName {
             Self::Tokio => "tokio",
             Self::TokioCurrentThread => "tokio-current-thread",
             Self::TokioMultiThread => "tokio-multi-thread",
+            Self::Uring => "uring",
+            Self::UringCaller => "uring-caller",
+            Self::Glommio => "glommio",
+            Self::GlommioTask => "glommio-task",
+            Self::Smol => "smol",
+            Self::SmolTask => "smol-task",
+            Self::AsyncStd => "async-std",
         }
     }
 
     /// Why it can't be measured with so many workers, if it can't.
     pub(crate) fn unfit(self, threads: usize) -> Option<String> {
         match self {
-            Self::TokioCurrentThread if threads > 1 => {
+            Self::TokioCurrentThread | Self::GlommioTask | Self::SmolTask if threads > 1 => {
                 Some(format!("its runtime has one thread, and --threads {threads} asks for more"))
             }
             _ => None,
@@ -69,6 +95,26 @@ impl fmt::Display for ReactorName {
     }
 }
 
+/// Any reactor of this build, for what is not measured.
+pub(crate) fn any() -> Result<Box<dyn Reactor>> {
+    const ALL: &[fn() -> Box<dyn Reactor>] = &[
+        #[cfg(feature = "reactor-mio")]
+        || Box::new(helenus::reactor::Mio::default()),
+        #[cfg(feature = "reactor-tokio")]
+        || Box::new(helenus::reactor::Tokio::runtime()),
+        #[cfg(feature = "reactor-uring")]
+        || Box::new(helenus::reactor::Uring::default()),
+        #[cfg(feature = "reactor-smol")]
+        || Box::new(helenus::reactor::Smol::default()),
+        #[cfg(feature = "reactor-async-std")]
+        || Box::new(helenus::reactor::AsyncStd::default()),
+        #[cfg(feature = "reactor-glommio")]
+        || Box::new(helenus::reactor::Glommio::default()),
+    ];
+    let make = ALL.first().context("this build has no reactor; build with --features reactor-mio")?;
+    Ok(make())
+}
+
 /// Connects by the job's reactor, runs its work there, and closes.
 pub(crate) fn run(run: Run) -> Result<Outcome> {
     match run.job.reactor {
@@ -79,16 +125,34 @@ pub(crate) fn run(run: Run) -> Result<Outcome> {
         #[cfg(feature = "reactor-tokio")]
         ReactorName::Tokio => blocking::run(run, helenus::reactor::Tokio::runtime()),
         #[cfg(feature = "reactor-tokio")]
-        ReactorName::TokioCurrentThread => tasks::run(run, tokio::runtime::Builder::new_current_thread()),
+        ReactorName::TokioCurrentThread => {
+            tasks::on_tokio(run, tokio::runtime::Builder::new_current_thread())
+        }
         #[cfg(feature = "reactor-tokio")]
-        ReactorName::TokioMultiThread => tasks::run(run, tokio::runtime::Builder::new_multi_thread()),
-        #[cfg(not(all(feature = "reactor-mio", feature = "reactor-tokio")))]
+        ReactorName::TokioMultiThread => tasks::on_tokio(run, tokio::runtime::Builder::new_multi_thread()),
+        #[cfg(feature = "reactor-uring")]
+        ReactorName::Uring => blocking::run(run, helenus::reactor::Uring::threads(1)),
+        #[cfg(feature = "reactor-uring")]
+        ReactorName::UringCaller => blocking::run(run, helenus::reactor::Uring::on_caller()),
+        #[cfg(feature = "reactor-glommio")]
+        ReactorName::Glommio => blocking::run(run, helenus::reactor::Glommio::cores(1)),
+        #[cfg(all(feature = "reactor-glommio", target_os = "linux"))]
+        ReactorName::GlommioTask => tasks::on_glommio(run),
+        #[cfg(feature = "reactor-smol")]
+        ReactorName::Smol => blocking::run(run, helenus::reactor::Smol::thread()),
+        #[cfg(feature = "reactor-smol")]
+        ReactorName::SmolTask => tasks::on_smol(run),
+        #[cfg(feature = "reactor-async-std")]
+        ReactorName::AsyncStd => tasks::on_async_std(run),
+        #[allow(unreachable_patterns, reason = "a build with all of them on Linux has no other")]
         other => anyhow::bail!("this build has no reactor {other}"),
     }
 }
 
 /// Reactors with a loop of their own, or none: the program's threads block.
 mod blocking {
+    #![allow(dead_code, reason = "a build may have only reactors that are tasks")]
+
     use std::thread;
 
     use anyhow::{Result, anyhow};
@@ -126,41 +190,103 @@ mod blocking {
     }
 }
 
-/// Reactors that are a task beside the program's own.
-#[cfg(feature = "reactor-tokio")]
+/// Reactors that are a task beside the program's own tasks, of which each share of the work is one.
 mod tasks {
+    #![allow(dead_code, unused_imports, reason = "a build may have no such reactor")]
+
+    use std::future::Future;
+
     use anyhow::{Context, Result};
-    use helenus::reactor::Tokio;
-    use tokio::runtime::Builder;
+    use helenus::{Connecting, Session};
 
     use crate::bench::job::Outcome;
-    use crate::bench::patterns::{self, Waiting};
+    use crate::bench::pattern::Pattern;
+    use crate::bench::patterns::{self, Share, Waiting};
     use crate::bench::worker::Run;
-    use crate::bench::workload::Workload;
+    use crate::bench::workload::{Record, Workload};
 
-    pub(super) fn run(run: Run, mut builder: Builder) -> Result<Outcome> {
+    #[cfg(feature = "reactor-tokio")]
+    pub(super) fn on_tokio(run: Run, mut builder: tokio::runtime::Builder) -> Result<Outcome> {
         let runtime = builder.enable_io().enable_time().build().context("tokio can't start")?;
         // As a task: the future of `block_on` would be woken by a system call each time.
-        let task = runtime.spawn(on_runtime(run));
+        let task = runtime.spawn(async {
+            let (connecting, driver) = run.job.target.builder().split(helenus::reactor::Tokio::task());
+            let driver = tokio::spawn(driver);
+            let outcome = measure(run, connecting, |pattern, share| {
+                let task = tokio::spawn(patterns::run(pattern, share));
+                async { task.await.context("a task of the bench panicked") }
+            });
+            let outcome = outcome.await;
+            driver.await.context("the driver's task panicked")?;
+            outcome
+        });
         runtime.block_on(task).context("the bench's task panicked")?
     }
 
-    async fn on_runtime(mut run: Run) -> Result<Outcome> {
-        let (connecting, driver) = run.job.target.builder().split(Tokio::task());
-        let driver = tokio::spawn(driver);
+    #[cfg(all(feature = "reactor-glommio", target_os = "linux"))]
+    pub(super) fn on_glommio(run: Run) -> Result<Outcome> {
+        let executor = glommio::LocalExecutorBuilder::default().io_memory(0).make();
+        let executor = executor.map_err(|error| anyhow::anyhow!("glommio can't start: {error}"))?;
+        executor.run(async {
+            let (connecting, driver) = run.job.target.builder().split(helenus::reactor::Glommio::task());
+            let driver = glommio::spawn_local(driver);
+            let outcome = measure(run, connecting, |pattern, share| {
+                let task = glommio::spawn_local(patterns::run(pattern, share));
+                async { Ok(task.await) }
+            });
+            let outcome = outcome.await;
+            driver.await;
+            outcome
+        })
+    }
+
+    #[cfg(feature = "reactor-smol")]
+    pub(super) fn on_smol(run: Run) -> Result<Outcome> {
+        let executor = smol::LocalExecutor::new();
+        smol::block_on(executor.run(async {
+            let (connecting, driver) = run.job.target.builder().split(helenus::reactor::Smol::task());
+            let driver = executor.spawn(driver);
+            let outcome = measure(run, connecting, |pattern, share| {
+                let task = executor.spawn(patterns::run(pattern, share));
+                async { Ok(task.await) }
+            });
+            let outcome = outcome.await;
+            driver.await;
+            outcome
+        }))
+    }
+
+    #[cfg(feature = "reactor-async-std")]
+    pub(super) fn on_async_std(run: Run) -> Result<Outcome> {
+        // As a task, like those of the work.
+        async_std::task::block_on(async_std::task::spawn(async {
+            let builder = run.job.target.builder().reactor(helenus::reactor::AsyncStd::global());
+            measure(run, builder.connect(), |pattern, share| {
+                let task = async_std::task::spawn(patterns::run(pattern, share));
+                async { Ok(task.await) }
+            })
+            .await
+        }))
+    }
+
+    /// The measurement, in a task of the runtime; `spawn` starts the others.
+    async fn measure<T: Future<Output = Result<Record>>>(
+        mut run: Run,
+        connecting: Connecting,
+        spawn: impl Fn(Pattern, Share) -> T,
+    ) -> Result<Outcome> {
         let session = connecting.await?;
         let work = Workload::prepare(&session, &run.job).await?;
         let pattern = run.job.pattern;
         let shares = run.begin(&session, &work, Waiting::Await)?.into_iter();
-        let tasks: Vec<_> = shares.map(|share| tokio::spawn(patterns::run(pattern, share))).collect();
+        let tasks: Vec<_> = shares.map(|share| spawn(pattern, share)).collect();
         let mut records = Vec::with_capacity(tasks.len());
         for task in tasks {
-            records.push(task.await.context("a task of the bench panicked")?);
+            records.push(task.await?);
         }
         let outcome = run.end(&session, records)?;
         drop(work);
         session.close().await;
-        driver.await.context("the driver's task panicked")?;
         Ok(outcome)
     }
 }
