@@ -40,7 +40,8 @@ fn expected(set: &Set) -> String {
 
 fn run_example(example: &str, set: &Set, node: &Node) -> Result<String> {
     let features: Vec<_> = set.iter().map(|(name, _)| format!("reactor-{name}")).collect();
-    let build = ["build", "--quiet", "-p", "helenus", "--no-default-features", "--example", example, "--features"];
+    let build =
+        ["build", "--quiet", "-p", "helenus", "--no-default-features", "--example", example, "--features"];
     output(cargo(build).arg(features.join(",")))?;
     let program = cargo_target().join("debug/examples").join(example);
     Ok(output(&mut command(&program.to_string_lossy(), [node.address()]))?.trim().to_owned())

@@ -1,11 +1,9 @@
 //! Formatting, clippy, docs, licences, tidiness: whatever can be said about the code without running it.
 
+use crate::features::REACTORS;
 use crate::shell::{cargo, run as run_command, step};
 use crate::{need, tidy};
 use anyhow::{Result, bail};
-
-/// Features of `helenus` that must each build alone. A new reactor is added here.
-const REACTORS: &[&str] = &["reactor-mio", "reactor-tokio"];
 
 /// A name and what it checks.
 type Lint = (&'static str, fn() -> Result<()>);
@@ -38,8 +36,10 @@ fn run_clippy(what: &[&str]) -> Result<()> {
 
 fn features() -> Result<()> {
     run_clippy(&["-p", "helenus", "--no-default-features"])?;
-    for reactor in REACTORS {
-        run_clippy(&["-p", "helenus", "--no-default-features", "--features", reactor])?;
+    for (reactor, _) in REACTORS {
+        let reactor = format!("reactor-{reactor}");
+        run_clippy(&["-p", "helenus", "--no-default-features", "--features", &reactor])?;
+        run_clippy(&["-p", "helenus-cli", "--no-default-features", "--features", &reactor])?;
     }
     Ok(())
 }

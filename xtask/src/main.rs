@@ -6,6 +6,7 @@ mod bench_peers;
 mod cassandra;
 mod ci;
 mod conformance;
+mod features;
 mod instructions;
 mod lint;
 mod need;
@@ -46,6 +47,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Instruction counts, compared with the baseline of this rustc
     Instructions(instructions::Arguments),
+    /// Every set of reactors as features: each builds, and its default is the documented one
+    Features,
     /// Simulator seeds
     Sim(sim::Arguments),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Asan => asan::run_asan(),
         Task::Conformance(arguments) => conformance::run_suites(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
+        Task::Features => features::run(),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };
     match done {

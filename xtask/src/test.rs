@@ -2,7 +2,7 @@
 
 use crate::cassandra::{self, Cluster};
 use crate::shell::{cargo, in_ci, run as run_command, step};
-use crate::{asan, instructions, need, sim};
+use crate::{asan, features, instructions, need, sim};
 use anyhow::{Result, bail};
 use std::fmt;
 
@@ -49,6 +49,7 @@ type Step = (&'static str, fn() -> Result<Option<Skipped>>);
 const STEPS: &[Step] = &[
     ("tests", || workspace().map(|()| None)),
     ("simulator", || sim::quick().map(|()| None)),
+    ("features", || features::run().map(|()| None)),
     ("examples", || examples().map(|()| None)),
     ("AddressSanitizer", asan::check),
     ("instruction counts", instructions::check),
