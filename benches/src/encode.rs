@@ -6,7 +6,7 @@ use std::sync::Arc;
 use helenus_core::protocol::request::{ParameterOptions, ParametersHead, put_execute_head};
 use helenus_core::protocol::{Consistency, Flags, Opcode, Version, envelope};
 use helenus_core::value::write_values;
-use helenus_core::{PreparedStatement, SeenMetadata};
+use helenus_core::{Opening, PreparedStatement, SeenMetadata};
 
 use crate::UNITS;
 use crate::peer::{STATEMENT_ID, markers};
@@ -71,5 +71,6 @@ pub fn statement(version: Version) -> PreparedStatement {
         partition_key_indexes: Box::new([0]),
         result_columns: Arc::new([]),
         seen: SeenMetadata::default(),
+        opening: Opening::default(),
     }
 }

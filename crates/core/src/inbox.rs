@@ -181,7 +181,7 @@ impl Inbox {
     ///
     /// # Errors
     /// Beyond the limits, and once the machine is gone, nothing is sent and everything comes back.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, mut unsent: Unsent, notify: Notify) -> Result<Call, Box<Refused>> {
         let bytes = unsent.frame().len();
         if let Err(error) = self.admit(bytes) {
@@ -190,10 +190,7 @@ impl Inbox {
         let (call, entry) = pair(unsent, notify);
         match self.push(entry) {
             Ok(()) => Ok(call),
-            Err(entry) => {
-                self.release(1, bytes).into_iter().for_each(Waker::wake);
-                Err(refuse(entry, call))
-            }
+            Err(entry) => Err(self.refuse(entry, call)),
         }
     }
 
@@ -239,8 +236,7 @@ impl Inbox {
 
     /// What a request gets for which there is no room.
     pub fn overloaded(&self) -> RequestError {
-        let (in_flight, in_flight_bytes) = split(self.in_flight.load(Ordering::Relaxed));
-        RequestError::Overloaded { in_flight, in_flight_bytes }
+        overloaded(self.in_flight.load(Ordering::Relaxed))
     }
 
     /// Whether the machine has run, if only to its end.
@@ -254,12 +250,10 @@ impl Inbox {
         self.owner.load(Ordering::Relaxed) == this_thread()
     }
 
+    #[inline(always)]
     fn admit(&self, bytes: usize) -> Result<(), RequestError> {
         if self.refusing.load(Ordering::Acquire) {
-            return Err(RequestError::Closed {
-                because: ClosedBecause::SessionClosed,
-                fate: Fate::NeverSent,
-            });
+            return Err(closed());
         }
         // Nothing is counted that is then refused: another who is refused for that would wait for an end that never comes.
         let admitted = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::SeqCst, |word| {
@@ -269,10 +263,7 @@ impl Inbox {
                 || (in_flight > 0 && in_flight_bytes + bytes > self.limits.in_flight_bytes_max);
             (!full).then(|| word + weight(1, bytes))
         });
-        admitted.map(drop).map_err(|word| {
-            let (in_flight, in_flight_bytes) = split(word);
-            RequestError::Overloaded { in_flight, in_flight_bytes }
-        })
+        admitted.map(drop).map_err(overloaded)
     }
 
     /// Gives back what [`Inbox::submit`] took from the limits. Returns who waits for that.
@@ -295,6 +286,7 @@ impl Inbox {
         called
     }
 
+    #[inline(always)]
     fn push(&self, entry: Entry) -> Result<(), Entry> {
         let raw = entry.into_raw();
         // A list is followed by address alone: behind a head that was taken and freed meanwhile, another entry may lie at the
@@ -315,11 +307,23 @@ impl Inbox {
             }
         }
         if head == ASLEEP {
-            if let Some(waker) = &*lock(&self.waker) {
-                waker.wake_by_ref();
-            }
+            self.wake();
         }
         Ok(())
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if let Some(waker) = &*lock(&self.waker) {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Gives back a request that was admitted and that the machine will never see: it is gone.
+    #[cold]
+    fn refuse(&self, entry: Entry, call: Call) -> Box<Refused> {
+        self.release(1, entry.frame_bytes).into_iter().for_each(Waker::wake);
+        refuse(entry, call)
     }
 
     /// Takes all that was pushed, last pushed first: to be popped in the order of pushing.
@@ -389,6 +393,17 @@ fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
         head = entry.link.0.load(Ordering::Relaxed);
         into.push(entry);
     }
+}
+
+#[cold]
+fn overloaded(word: u64) -> RequestError {
+    let (in_flight, in_flight_bytes) = split(word);
+    RequestError::Overloaded { in_flight, in_flight_bytes }
+}
+
+#[cold]
+fn closed() -> RequestError {
+    RequestError::Closed { because: ClosedBecause::SessionClosed, fate: Fate::NeverSent }
 }
 
 /// Gives back what the machine will never see: it is gone.

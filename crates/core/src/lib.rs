@@ -19,5 +19,5 @@ mod time;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
-pub use statement::{PreparedStatement, SeenMetadata};
+pub use statement::{Opening, PreparedStatement, SeenMetadata};
 pub use time::Time;

@@ -1,15 +1,13 @@
 //! A request being written: its frame, and what may still be said about it.
 
-use std::sync::Arc;
-
-use helenus_core::PreparedStatement;
 use helenus_core::call::{Terms, Unsent};
-use helenus_core::protocol::request::{ParameterOptions, ParametersHead, Prepare, put_execute_head};
+use helenus_core::protocol::request::{ParameterOptions, ParametersHead, Prepare};
 use helenus_core::protocol::{Consistency, Flags, Opcode, Version, envelope, wire};
-use helenus_core::value::{BindError, EncodeValues, write_values};
+use helenus_core::value::{EncodeValues, write_values};
 
+use crate::request::Sealed;
 use crate::session::Defaults;
-use crate::{Error, PagingState, Prepared};
+use crate::{Error, PagingState, Prepared, Session};
 
 /// A whole frame, with what the session says about a request. What the user says otherwise is written into it, and what
 /// comes behind the values, and so may change its length, only when it is sent.
@@ -28,7 +26,7 @@ struct Parameters {
     head: ParametersHead,
     value_count: u16,
     /// Where the values end.
-    end: u32,
+    end: usize,
 }
 
 /// What a user may say about one request that lies behind the values. `None`: what the session says.
@@ -49,13 +47,22 @@ impl Draft {
         if is_use(text) {
             return Err(Error::UseStatement);
         }
-        let mut unsent = begin(version, Opcode::Query, text.len(), None);
-        wire::put_long_string(unsent.frame(), text)?;
-        Self::with_values(version, defaults, unsent, |frame| {
-            write_values(values, None, version >= Version::V4, frame)
-        })
+        let mut unsent = begin(version, Opcode::Query, text.len());
+        let frame = unsent.frame();
+        wire::put_long_string(frame, text)?;
+        let head = ParametersHead::begin(frame, version);
+        let value_count = write_values(values, None, version >= Version::V4, frame).map_err(Error::Bind)?;
+        let parameters = Parameters { head, value_count, end: frame.len() };
+        let options = ParameterOptions {
+            consistency: defaults.consistency,
+            page_size: Some(defaults.page_size),
+            ..ParameterOptions::default()
+        };
+        head.finish(frame, value_count.into(), &options)?;
+        Self::whole(unsent, parameters, defaults)
     }
 
+    #[inline]
     pub(crate) fn execute(
         version: Version,
         defaults: &Defaults,
@@ -63,19 +70,25 @@ impl Draft {
         values: &impl EncodeValues,
     ) -> Result<Self, Error> {
         let statement = &prepared.0;
-        let mut unsent = begin(version, Opcode::Execute, 0, Some(statement));
-        let metadata_id = statement.result_metadata_id.as_deref();
-        put_execute_head(unsent.frame(), version, &statement.id, metadata_id)?;
-        Self::with_values(version, defaults, unsent, |frame| {
-            write_values(values, Some(&statement.bind_markers), version >= Version::V4, frame)
-        })
+        let mut unsent = Unsent::new(0);
+        unsent.set_statement(Some(statement));
+        let frame = unsent.frame();
+        let head = statement.put_opening(version, frame)?;
+        let value_count = write_values(values, Some(&statement.bind_markers), version >= Version::V4, frame)
+            .map_err(Error::Bind)?;
+        let parameters = Parameters { head, value_count, end: frame.len() };
+        if statement.has_rows() {
+            frame.extend_from_slice(&defaults.page_size.to_be_bytes());
+        }
+        head.set_consistency(frame, defaults.consistency);
+        Self::whole(unsent, parameters, defaults)
     }
 
     pub(crate) fn prepare(version: Version, defaults: &Defaults, text: &str) -> Result<Self, Error> {
         if is_use(text) {
             return Err(Error::UseStatement);
         }
-        let mut unsent = begin(version, Opcode::Prepare, text.len(), None);
+        let mut unsent = begin(version, Opcode::Prepare, text.len());
         Prepare { text, keyspace: None }.put(version, unsent.frame())?;
         envelope::finish(unsent.frame(), 0)?;
         let terms = unsent.terms();
@@ -85,22 +98,10 @@ impl Draft {
     }
 
     #[inline]
-    fn with_values(
-        version: Version,
-        defaults: &Defaults,
-        mut unsent: Unsent,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<u16, BindError>,
-    ) -> Result<Self, Error> {
-        let frame = unsent.frame();
-        let head = ParametersHead::begin(frame, version);
-        let value_count = write(frame).map_err(Error::Bind)?;
-        // A frame of 4 GiB is refused below, for no envelope is that long.
-        let parameters = Parameters { head, value_count, end: frame.len() as u32 };
-        let options = ParameterOptions { consistency: defaults.consistency, ..ParameterOptions::default() };
-        finish(&mut unsent, parameters, version, defaults.page_size, options)?;
+    fn whole(mut unsent: Unsent, parameters: Parameters, defaults: &Defaults) -> Result<Self, Error> {
+        envelope::finish(unsent.frame(), 0)?;
         unsent.terms().timeout = defaults.timeout;
-        let consistency = defaults.consistency;
-        Ok(Self { unsent, parameters: Some(parameters), consistency, options: None })
+        Ok(Self { unsent, parameters: Some(parameters), consistency: defaults.consistency, options: None })
     }
 
     pub(crate) fn set_consistency(&mut self, consistency: Consistency) {
@@ -123,54 +124,41 @@ impl Draft {
     }
 
     /// What comes out can be sent.
-    #[inline]
-    pub(crate) fn seal(self, version: Version, defaults: &Defaults) -> Result<Unsent, Error> {
-        let Self { mut unsent, parameters, consistency, options } = self;
-        if let (Some(options), Some(parameters)) = (options, parameters) {
-            unsent.frame().truncate(parameters.end as usize);
-            let page_size = options.page_size.unwrap_or(defaults.page_size);
-            let options = ParameterOptions {
-                consistency,
-                serial_consistency: options.serial_consistency,
-                paging_state: options.paging_state.as_ref().map(PagingState::as_bytes),
-                ..ParameterOptions::default()
-            };
-            finish(&mut unsent, parameters, version, page_size, options)?;
+    #[inline(always)]
+    pub(crate) fn seal(self, session: &Session) -> Sealed {
+        if self.options.is_none() {
+            return Ok(self.unsent);
         }
+        self.seal_options(session.version(), &session.0.defaults).map_err(Box::new)
+    }
+
+    /// Writes anew what follows the values.
+    fn seal_options(self, version: Version, defaults: &Defaults) -> Result<Unsent, Error> {
+        let Self { mut unsent, parameters, consistency, options } = self;
+        let (Some(Parameters { head, value_count, end }), Some(options)) = (parameters, options) else {
+            return Ok(unsent);
+        };
+        let statement = unsent.terms().statement.as_ref();
+        let has_rows = statement.is_none_or(|statement| statement.has_rows());
+        let options = ParameterOptions {
+            consistency,
+            serial_consistency: options.serial_consistency,
+            page_size: has_rows.then(|| options.page_size.unwrap_or(defaults.page_size)),
+            paging_state: options.paging_state.as_ref().map(PagingState::as_bytes),
+            skip_metadata: statement.is_some_and(|statement| statement.knows_columns(version)),
+            ..ParameterOptions::default()
+        };
+        let frame = unsent.frame();
+        frame.truncate(end);
+        head.finish(frame, value_count.into(), &options)?;
+        envelope::finish(frame, 0)?;
         Ok(unsent)
     }
 }
 
-/// Fills in what goes around the values, and the envelope's length.
-#[inline]
-fn finish(
-    unsent: &mut Unsent,
-    parameters: Parameters,
-    version: Version,
-    page_size: i32,
-    mut options: ParameterOptions<'_>,
-) -> Result<(), Error> {
-    let rows = unsent.terms().statement.as_ref().map(|statement| !statement.result_columns.is_empty());
-    // A prepared write has no rows, so a page size would only make it longer.
-    options.page_size = rows.unwrap_or(true).then_some(page_size);
-    // Rows may come without names and types where they are known. Only in v5 does the server say when they have changed;
-    // before, an ALTER TABLE would shift the columns unseen.
-    options.skip_metadata = version >= Version::V5 && rows == Some(true);
-    let frame = unsent.frame();
-    parameters.head.finish(frame, parameters.value_count.into(), &options)?;
-    envelope::finish(frame, 0)?;
-    Ok(())
-}
-
-#[inline]
-fn begin(
-    version: Version,
-    opcode: Opcode,
-    text_bytes: usize,
-    statement: Option<&Arc<PreparedStatement>>,
-) -> Unsent {
+fn begin(version: Version, opcode: Opcode, text_bytes: usize) -> Unsent {
     let mut unsent = Unsent::new(text_bytes + 64);
-    unsent.set_statement(statement);
+    unsent.set_statement(None);
     envelope::begin(unsent.frame(), version, Flags::NONE, opcode);
     unsent
 }

@@ -29,6 +29,7 @@ enum State {
 }
 
 impl<T: FromAnswer> Pending<T> {
+    #[inline]
     pub(crate) fn new(session: Session, sealed: Sealed, context: T::Context) -> Self {
         let state = match sealed {
             Ok(unsent) => State::Unsent(unsent, None),
@@ -39,6 +40,11 @@ impl<T: FromAnswer> Pending<T> {
 
     /// Hands it to the machine. `false`: there is no room, and it is to wait for some.
     pub(crate) fn start(&mut self, notify: Notify) -> bool {
+        self.start_here(notify)
+    }
+
+    #[inline(always)]
+    fn start_here(&mut self, notify: Notify) -> bool {
         self.notice_fork();
         let (unsent, place) = match std::mem::replace(&mut self.state, State::Done) {
             State::Unsent(unsent, place) => (unsent, place),
@@ -50,14 +56,19 @@ impl<T: FromAnswer> Pending<T> {
         let inbox = self.session.inbox();
         match inbox.send(unsent, notify) {
             Ok(call) => {
-                if let Some(place) = place {
-                    place.done(inbox);
-                }
                 self.state = State::Sent(call);
+                if let Some(place) = place {
+                    self.found_room(*place);
+                }
                 true
             }
             Err(refused) => self.refused(*refused, place),
         }
+    }
+
+    #[cold]
+    fn found_room(&self, place: Place) {
+        place.done(self.session.inbox());
     }
 
     #[cold]
@@ -71,15 +82,21 @@ impl<T: FromAnswer> Pending<T> {
     }
 
     /// In a forked child nobody will ever answer.
+    #[inline]
     fn notice_fork(&mut self) {
+        if self.session.0.is_forked() {
+            self.fail_forked();
+        }
+    }
+
+    #[cold]
+    fn fail_forked(&mut self) {
         let fate = match self.state {
             State::Unsent(..) => Fate::NeverSent,
             State::Sent(_) => Fate::Unknown,
             State::Failed(_) | State::Done => return,
         };
-        if let Err(error) = self.session.may_use(fate) {
-            self.state = State::Failed(Box::new(error));
-        }
+        self.state = State::Failed(Box::new(Error::Forked { fate }));
     }
 
     fn waits_for_room(&self) -> bool {
@@ -87,16 +104,22 @@ impl<T: FromAnswer> Pending<T> {
     }
 
     /// Starts it with `waker` in place; if there is no room, leaves `waker` to hear of some.
+    #[inline(always)]
     fn start_or_wait(&mut self, waker: &Waker) {
-        if !self.start(Notify::Waker(waker.clone())) {
-            if let State::Unsent(_, place) = &mut self.state {
-                let mut kept = place.take().map(|place| *place);
-                self.session.inbox().wait_for_room(&mut kept, waker);
-                *place = kept.map(Box::new);
-            }
-            // Room that came in between woke nobody.
-            self.start(Notify::Waker(waker.clone()));
+        if !self.start_here(Notify::Waker(waker.clone())) {
+            self.wait_for_room(waker);
         }
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, waker: &Waker) {
+        if let State::Unsent(_, place) = &mut self.state {
+            let mut kept = place.take().map(|place| *place);
+            self.session.inbox().wait_for_room(&mut kept, waker);
+            *place = kept.map(Box::new);
+        }
+        // Room that came in between woke nobody.
+        self.start(Notify::Waker(waker.clone()));
     }
 
     /// Blocks until it is done.

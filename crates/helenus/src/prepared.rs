@@ -5,7 +5,7 @@ use std::sync::Arc;
 use helenus_core::call::Done;
 use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, ResultMessage};
-use helenus_core::{PreparedStatement, SeenMetadata};
+use helenus_core::{Opening, PreparedStatement, SeenMetadata};
 
 use crate::Error;
 use crate::request::{Closed, FromAnswer, decode, unexpected};
@@ -52,6 +52,7 @@ impl FromAnswer for Prepared {
                 partition_key_indexes: prepared.pk_indexes.into(),
                 result_columns: prepared.result_metadata.columns.unwrap_or_default(),
                 seen: SeenMetadata::default(),
+                opening: Opening::default(),
             }))),
             message => Err(unexpected(&answer, message)),
         }

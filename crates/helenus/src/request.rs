@@ -71,6 +71,7 @@ impl Context {
 }
 
 impl<T: FromAnswer> Request<T> {
+    #[inline]
     pub(crate) fn new(session: &Session, draft: Result<Draft, Error>, context: T::Context) -> Self {
         Self { session: session.clone(), draft: draft.map_err(Box::new), context }
     }
@@ -118,13 +119,11 @@ impl<T: FromAnswer> Request<T> {
     }
 
     /// Gives session, the sealed request or what is wrong with it, and the context.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal(self) -> (Session, Sealed, T::Context) {
         let Self { session, draft, context } = self;
         let sealed = match draft {
-            Ok(draft) if !session.0.is_forked() => {
-                draft.seal(session.version(), &session.0.defaults).map_err(Box::new)
-            }
+            Ok(draft) if !session.0.is_forked() => draft.seal(&session),
             Ok(_) => Err(Box::new(Error::Forked { fate: Fate::NeverSent })),
             Err(error) => Err(error),
         };

@@ -191,10 +191,17 @@ impl Closed for Response {}
 impl FromAnswer for Response {
     type Context = ();
 
+    #[inline]
     fn from_answer(answer: Done, _: ()) -> Result<Self, Error> {
         if is_void(answer.header(), answer.body()) {
             return Ok(Self { answer, kind: Kind::Void, extras: None });
         }
+        Self::with_content(answer)
+    }
+}
+
+impl Response {
+    fn with_content(answer: Done) -> Result<Self, Error> {
         if let Some(page) = known_page(&answer) {
             return Ok(Self { answer, kind: Kind::Rows(page), extras: None });
         }

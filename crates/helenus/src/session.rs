@@ -174,6 +174,7 @@ impl Session {
     }
 
     /// The inbox that this thread uses: the machine's own in its callbacks, else always the same.
+    #[inline]
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {
         match &*self.0.inboxes {
             [only] => only,
@@ -198,6 +199,7 @@ impl Session {
 }
 
 impl Shared {
+    #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         fork::generation() != self.generation
     }

@@ -75,7 +75,7 @@ impl<R> RowStream<R> {
         if let Some(state) = &state {
             draft.options().paging_state = Some(state.clone());
         }
-        let sealed = draft.seal(self.session.version(), &self.session.0.defaults).map_err(Box::new);
+        let sealed = draft.seal(&self.session);
         Next::Fetching(Pending::new(self.session.clone(), sealed, ()), state)
     }
 

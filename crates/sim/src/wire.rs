@@ -30,6 +30,7 @@ pub(crate) fn statement(number: usize, version: Version) -> PreparedStatement {
         partition_key_indexes: Box::new([]),
         result_columns: Arc::new([]),
         seen: helenus_core::SeenMetadata::default(),
+        opening: helenus_core::Opening::default(),
     }
 }
 

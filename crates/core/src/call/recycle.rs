@@ -20,7 +20,7 @@ pub(super) struct Alone(Option<Box<Shared>>);
 
 impl Alone {
     /// Blank memory, new or used before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new() -> Self {
         // A thread that is ending has no list any more.
         let kept = KEPT.try_with(|kept| kept.borrow_mut().pop()).ok().flatten();

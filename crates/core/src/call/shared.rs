@@ -123,6 +123,7 @@ impl Default for Shared {
 
 impl Shared {
     /// Forgets all that it was about, but for the statement: the next request is often for the same.
+    #[inline(always)]
     pub(super) fn clear(&mut self) {
         self.kind = Kind::Send;
         (self.terms.timeout, self.terms.idempotent) = (None, false);
@@ -174,7 +175,7 @@ pub struct Unsent(Alone);
 
 impl Unsent {
     /// With an empty frame that has room for `bytes`, and no terms.
-    #[inline]
+    #[inline(always)]
     pub fn new(bytes: usize) -> Self {
         let mut alone = Alone::new();
         let frame = &mut alone.owned.get_mut().frame;
@@ -318,7 +319,7 @@ impl fmt::Debug for Done {
 }
 
 /// Makes the two handles on a request.
-#[inline]
+#[inline(always)]
 pub(crate) fn pair(unsent: Unsent, notify: Notify) -> (Call, Entry) {
     let mut shared = unsent.0.into_box();
     shared.frame_bytes = shared.owned.get_mut().frame.len();
@@ -553,7 +554,7 @@ impl Entry {
     }
 
     /// Ends it with an answer, copied into the memory that the frame had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer(mut self, header: &Header, coordinator: SocketAddr, bytes: &[u8]) -> Finished {
         let owned = self.owned();
         owned.frame.clear();
@@ -572,7 +573,7 @@ impl Entry {
         self.answered(header, coordinator)
     }
 
-    #[inline]
+    #[inline(always)]
     fn answered(mut self, header: &Header, coordinator: SocketAddr) -> Finished {
         let owned = self.owned();
         (owned.header, owned.coordinator, owned.end) = (*header, coordinator, End::Answered);
@@ -589,7 +590,7 @@ impl Entry {
     }
 
     /// The outcome is in its place: says so, and who is to be told.
-    #[inline]
+    #[inline(always)]
     fn tell(self) -> Finished {
         let entry = ManuallyDrop::new(self);
         if entry.for_callback {
@@ -618,6 +619,7 @@ impl Entry {
     }
 
     /// All stays the machine's until the callback has it.
+    #[inline(never)]
     fn tell_callback(&self) -> Finished {
         // SAFETY: a call with a callback never touches the cell.
         let notify = std::mem::take(unsafe { &mut *self.notify.get() });

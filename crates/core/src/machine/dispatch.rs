@@ -8,6 +8,7 @@ use crate::call::{ClosedBecause, Entry, Fate, Kind, Reply, RequestError};
 
 impl Shard {
     /// Begins what a user submitted.
+    #[inline]
     pub(super) fn start(&mut self, now: Time, call: Entry) {
         match call.kind {
             Kind::Send => self.start_request(now, call),
@@ -23,6 +24,7 @@ impl Shard {
         }
     }
 
+    #[inline(always)]
     fn start_request(&mut self, now: Time, call: Entry) {
         if call.is_cancelled() {
             return self.desk.drop_cancelled(&call);
@@ -49,6 +51,7 @@ impl Shard {
     }
 
     /// Puts the request on the next ready connection that has room. Gives it back if there is none.
+    #[inline(always)]
     pub(super) fn assign(&mut self, call: Entry, deadline: Time) -> Option<Entry> {
         for _ in 0..self.ready.len() {
             if self.next_ready >= self.ready.len() {
@@ -69,6 +72,7 @@ impl Shard {
     }
 
     /// Puts the request on this connection, which has room.
+    #[inline(always)]
     pub(super) fn send(&mut self, connection: &mut Connection, mut call: Entry, deadline: Time) {
         let stream = connection.streams.peek();
         let position = call.send(|frame| connection.outgoing.push(frame, stream, &mut self.spares));
@@ -78,6 +82,7 @@ impl Shard {
         self.mark_dirty(connection);
     }
 
+    #[inline]
     /// One mark for each connection with bytes to send, however many requests they are.
     pub(super) fn mark_dirty(&mut self, connection: &mut Connection) {
         if !connection.outgoing.announced {

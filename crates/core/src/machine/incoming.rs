@@ -87,6 +87,29 @@ impl Incoming {
         self.segmented || !self.envelopes.is_empty() || looks_like_cql(bytes)
     }
 
+    /// The next envelope if all of it lies in `input`, which is then advanced, and nothing is to be said against it. `None`
+    /// otherwise: [`Incoming::next`] goes on.
+    #[inline(always)]
+    pub(crate) fn next_whole<'a>(
+        &self,
+        input: &mut &'a [u8],
+        payload: &mut Payload<'a>,
+        accept: Accept,
+    ) -> Option<(Header, &'a [u8])> {
+        let input = if self.segmented { &mut payload.rest } else { input };
+        if !self.envelopes.is_empty() {
+            return None;
+        }
+        let (bytes, rest) = input.split_first_chunk::<{ Header::LEN }>()?;
+        let header = Header::parse(bytes);
+        if !accept.takes(&header) {
+            return None;
+        }
+        let (body, rest) = rest.split_at_checked(header.length as usize)?;
+        *input = rest;
+        Some((header, body))
+    }
+
     /// The next whole envelope in `input`, which is advanced. `None`: the rest is kept for later; go on with more input.
     ///
     /// `payload` is where the rest of a segment's payload is kept between calls for the same `input`.
@@ -152,6 +175,7 @@ struct Splitter {
 }
 
 impl Splitter {
+    #[inline]
     fn is_empty(&self) -> bool {
         self.cut.is_empty() && self.partial.is_none()
     }
@@ -235,6 +259,12 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
+    #[inline]
+    fn takes(self, header: &Header) -> bool {
+        let fits = self.agreed.is_none_or(|agreed| header.response && header.version == agreed.byte());
+        fits && header.length <= self.bytes_max
+    }
+
     fn checked(self, header: Header) -> Result<Header, ConnectionError> {
         if let Some(agreed) = self.agreed.filter(|agreed| !header.response || header.version != agreed.byte())
         {

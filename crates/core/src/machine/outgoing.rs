@@ -54,6 +54,7 @@ impl Outgoing {
     }
 
     /// Appends an envelope under `stream`. Returns the position of its first byte on this connection.
+    #[inline(always)]
     pub(crate) fn push(&mut self, frame: &[u8], stream: i16, spares: &mut Spares) -> u64 {
         if self.tail.capacity() == 0 {
             self.tail = spares.take();
@@ -61,14 +62,21 @@ impl Outgoing {
         let position = self.base + (self.lent.unwrap_or(0) + self.tail.len()) as u64;
         if !self.segmented {
             self.append(frame, stream);
-        } else if frame.len() <= segment::MAX_PAYLOAD {
-            self.append_to_segment(frame, stream);
         } else {
-            self.append_slices(frame, stream);
+            self.append_segmented(frame, stream);
         }
         position
     }
 
+    fn append_segmented(&mut self, frame: &[u8], stream: i16) {
+        if frame.len() <= segment::MAX_PAYLOAD {
+            self.append_to_segment(frame, stream);
+        } else {
+            self.append_slices(frame, stream);
+        }
+    }
+
+    #[inline]
     fn append(&mut self, frame: &[u8], stream: i16) {
         let start = self.tail.len();
         self.tail.extend_from_slice(frame);
@@ -110,6 +118,7 @@ impl Outgoing {
     }
 
     /// Whether it has room for more requests.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.tail.len() - self.written < BACKLOG_BYTES_MAX
     }

@@ -43,11 +43,18 @@ impl Shard {
         loop {
             let agreed = connection.is_ready().then_some(connection.version);
             let accept = Accept { bytes_max: self.config.frame_bytes_max, agreed };
+            while agreed.is_some() {
+                let whole = connection.incoming.next_whole(&mut input, &mut payload, accept);
+                let Some((header, body)) = whole else { break };
+                if !self.answer_result(connection, &header, body) {
+                    self.response(now, connection, &header, Body::Lent(body))?;
+                }
+            }
             let Some((header, body)) = connection.incoming.next(&mut input, &mut payload, accept)? else {
                 return Ok(());
             };
             if connection.is_ready() {
-                self.response(now, connection, header, body)?;
+                self.response(now, connection, &header, body)?;
             } else {
                 self.handshake_response(now, connection, header, body)?;
             }
@@ -83,11 +90,27 @@ impl Shard {
         self.next_step(now, connection, handshake, next)
     }
 
+    /// What most responses are: a RESULT that a user waits for. Says whether it was one.
+    #[inline(always)]
+    fn answer_result(&mut self, connection: &mut Connection, header: &Header, body: &[u8]) -> bool {
+        if header.opcode != Opcode::Result.byte() {
+            return false;
+        }
+        let Some(call) = connection.streams.release_call(header.stream) else { return false };
+        self.desk.counters.on_wire.sub(1);
+        if call.is_cancelled() {
+            self.desk.drop_cancelled(&call);
+        } else {
+            self.desk.answer_lent(call, header, connection.address, body);
+        }
+        true
+    }
+
     fn response(
         &mut self,
         now: Time,
         connection: &mut Connection,
-        header: Header,
+        header: &Header,
         body: Body<'_>,
     ) -> Result<(), ConnectionError> {
         if !Opcode::from_byte(header.opcode).is_some_and(Opcode::is_response) {
@@ -127,14 +150,14 @@ impl Shard {
         connection: &mut Connection,
         call: Entry,
         deadline: Time,
-        header: Header,
+        header: &Header,
         body: Body<'_>,
     ) {
         if call.is_cancelled() {
             return self.desk.drop_cancelled(&call);
         }
         if header.opcode == Opcode::Error.byte() && call.terms.statement.is_some() {
-            let response = Response::decode(connection.version, &header, body.bytes());
+            let response = Response::decode(connection.version, header, body.bytes());
             if let Ok(Message::Error(error)) = response.map(|response| response.message) {
                 if let ErrorKind::Unprepared { .. } = error.kind {
                     return self.reprepare(connection, call, deadline);
@@ -173,14 +196,14 @@ impl Shard {
     }
 
     /// The answer to PREPARE: those who wait are sent again here, or fail.
-    fn reprepared(&mut self, connection: &mut Connection, header: Header, body: Body<'_>) {
+    fn reprepared(&mut self, connection: &mut Connection, header: &Header, body: Body<'_>) {
         let Some(index) = connection.preparing.iter().position(|preparing| preparing.stream == header.stream)
         else {
             return;
         };
         let Preparing { statement, waiting, .. } = connection.preparing.swap_remove(index);
         let decoded =
-            Response::decode(connection.version, &header, body.bytes()).map(|response| response.message);
+            Response::decode(connection.version, header, body.bytes()).map(|response| response.message);
         let failure = match decoded {
             Ok(Message::Result(ResultMessage::Prepared(prepared))) if prepared.id == &*statement.id => None,
             Ok(Message::Result(ResultMessage::Prepared(_))) => Some(ReprepareFailure::IdChanged),

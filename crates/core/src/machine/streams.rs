@@ -68,6 +68,7 @@ impl Streams {
     }
 
     /// Whether a user's request can have an id.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.user < self.user_max
     }
@@ -88,12 +89,14 @@ impl Streams {
     }
 
     /// The id that the next [`Streams::occupy`] will give.
+    #[inline]
     pub(crate) fn peek(&self) -> i16 {
         // There are at most 32,768 slots, so an index is an i16.
         self.free.last().copied().unwrap_or(self.slots.len() as u16) as i16
     }
 
     /// Takes the id that [`Streams::peek`] announced.
+    #[inline(always)]
     pub(crate) fn occupy(&mut self, occupant: Occupant, deadline: Time, position: u64) {
         self.user += usize::from(occupant.is_users());
         self.due = self.due.min(deadline);
@@ -102,6 +105,20 @@ impl Streams {
             Some(id) => self.slots[usize::from(id)] = slot,
             None => self.slots.push(slot),
         }
+    }
+
+    /// Frees the id of an answer if a user's request waits for it, which is what nearly all do.
+    #[inline(always)]
+    pub(crate) fn release_call(&mut self, stream: i16) -> Option<Entry> {
+        // A negative number is far above any index.
+        let slot = self.slots.get_mut(usize::from(stream as u16))?;
+        if !matches!(slot.occupant, Occupant::Call(_)) {
+            return None;
+        }
+        let Occupant::Call(call) = std::mem::take(&mut slot.occupant) else { return None };
+        self.user -= 1;
+        self.free.push(stream as u16);
+        Some(call)
     }
 
     /// Frees the id of an answer. Gives who waited, and until when; `Free` means that no answer was awaited on it.

@@ -212,6 +212,7 @@ pub(super) fn statement() -> Arc<PreparedStatement> {
         partition_key_indexes: Box::new([]),
         result_columns: Arc::new([]),
         seen: Default::default(),
+        opening: Default::default(),
     })
 }
 

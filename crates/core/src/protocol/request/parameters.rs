@@ -111,7 +111,13 @@ impl ParametersHead {
 }
 
 impl ParametersHead {
+    /// The same, of a copy that begins `bytes` later.
+    pub(crate) fn moved(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, ..self }
+    }
+
     /// Changes the consistency, before or after [`ParametersHead::finish`], which sets it anew.
+    #[inline]
     pub fn set_consistency(self, out: &mut [u8], consistency: Consistency) {
         if let Some(place) = out.get_mut(self.start..self.start + 2) {
             place.copy_from_slice(&consistency.code().to_be_bytes());
