@@ -1,8 +1,10 @@
 //! Runs helenus on io_uring directly: the kernel is told what to do, and tells what it has done.
 //!
 //! # What is different
-//! One system call a turn, `io_uring_enter`, submits all sends and waits for whatever comes next; there is no other, however
-//! many connections are busy. Received bytes come in buffers that belong to the ring, 2 MiB for all connections together, so
+//! One system call a turn, `io_uring_enter`, submits all sends and waits for whatever comes next, however many connections
+//! are busy; opening and closing connections takes others. A blocking call on [`Uring::on_caller`] is one system call, where
+//! `reactor-mio` makes three. A sleep does not end because what was just submitted is sent; should a send of a few KiB find
+//! its socket full, the others may wait up to 5 ms for that, once. Received bytes come in buffers that belong to the ring, 2 MiB for all connections together, so
 //! that an idle connection costs the kernel's memory only. What is sent is the machine's own block, which the kernel reads in
 //! place and which comes back when it is done.
 //!
@@ -19,9 +21,10 @@
 //! shard. If something is missing, launching is an error that says what; nothing else is chosen silently.
 //!
 //! # When to choose it
-//! For one request at a time and for few in flight it makes the fewest system calls of all reactors; with many in flight
-//! `reactor-mio`, whose calls carry as many requests, costs about the same. Where one process serves thousands of
-//! connections, its memory is the smallest. If in doubt, take `reactor-mio`, and measure.
+//! Where system calls are dear, as with mitigations for CPU faults or inside some sandboxes and virtual machines, and where
+//! many connections are busy with little each, so that a readiness loop makes two calls for each of them. With many
+//! requests in flight on few connections the calls of `reactor-mio` carry as much, and both cost the same. If in doubt, take
+//! `reactor-mio`, and measure.
 //!
 //! # Forking
 //! A forked child has the ring too. It must not use it, and letting go of it there leaves the parent's as it is.

@@ -31,7 +31,7 @@ const QUICK_BYTES: usize = 16 * 1024;
 const QUICK_MAX: u32 = 256;
 /// How long a sleep that expects them lasts if one is not: the most that another completion may have to wait for it.
 const QUICK_WAIT: Duration = Duration::from_millis(5);
-/// How long the kernel gets to let go of everything before its memory is given up.
+/// How long the kernel gets to let go of something, and how often, before its memory is given up.
 const QUIESCE_STEP: Duration = Duration::from_millis(100);
 const QUIESCE_STEPS: usize = 50;
 
@@ -252,18 +252,28 @@ impl Ring {
         }
         // Those were never seen by the kernel.
         self.in_flight -= self.backlog.drain(..).len();
-        for _ in 0..QUIESCE_STEPS {
-            self.in_flight -= self.io.completion().filter(|entry| !cqueue::more(entry.flags())).count();
-            if self.in_flight == 0 {
-                self.lent = Lent::default();
-                break;
-            }
-            // Again and again, for what is about to be done is not found.
+        let (mut left, mut steps) = (self.in_flight, 0);
+        while self.in_flight > 0 && steps < QUIESCE_STEPS {
+            // Once more if something is left, for what is about to be done is not found.
             let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
             self.push(all.user_data(Key::Cancel.to_u64()));
-            self.enter(1, Some(QUIESCE_STEP));
+            while self.reap() > 0 && self.in_flight > 0 {}
+            steps = if self.in_flight < left { 0 } else { steps + 1 };
+            left = self.in_flight;
+        }
+        if self.in_flight == 0 {
+            self.lent = Lent::default();
         }
         self.closing.clear();
+    }
+
+    /// Waits for as many operations as there are, and drops what came of them. Says how many had ended.
+    fn reap(&mut self) -> usize {
+        let want = u32::try_from(self.in_flight).unwrap_or(COMPLETIONS).min(COMPLETIONS);
+        self.enter(want, Some(QUIESCE_STEP));
+        let ended = self.io.completion().filter(|entry| !cqueue::more(entry.flags())).count();
+        self.in_flight -= ended;
+        ended
     }
 
     /// Operations whose last completion has not come.

@@ -343,3 +343,18 @@ fn more_operations_and_completions_than_the_queues_hold_are_none_lost() {
         assert_eq!(ring.in_flight(), QUIET);
     }
 }
+
+#[test]
+fn a_ring_lets_go_of_thousands_of_operations() {
+    for mode in MODES {
+        let mut ring = Ring::new(mode).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (0..5_000).for_each(|number| ring.receive(ConnId::new(number, 0), &socket));
+        ring.wait(Some(Duration::ZERO));
+
+        ring.quiesce();
+
+        assert_eq!(ring.in_flight(), 0, "{mode:?}");
+    }
+}
