@@ -15,9 +15,11 @@ pub mod protocol;
 pub mod reactor;
 mod statement;
 mod sync;
+mod syntax;
 mod time;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
 pub use statement::{Opening, PreparedStatement, SeenMetadata};
+pub use syntax::SyntaxError;
 pub use time::Time;
