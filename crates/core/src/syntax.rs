@@ -60,22 +60,18 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    pub(crate) fn at(&self) -> usize {
-        self.at
-    }
-
     pub(crate) fn rest(&self) -> &'a str {
         &self.text[self.at..]
-    }
-
-    /// The bytes taken since `start`, a place of the same text.
-    pub(crate) fn since(&self, start: usize) -> &'a str {
-        &self.text[start..self.at]
     }
 
     pub(crate) fn skip_blanks(&mut self) {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
+    }
+
+    /// Goes on by so many bytes, which are there and end with a character.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
     }
 
     /// Takes `mark` if it comes next, after blanks.
@@ -141,6 +137,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// What comes before the next `mark`, and that mark.
+    pub(crate) fn take_until(&mut self, mark: &'static str) -> Result<&'a str, SyntaxError> {
+        let Some((text, after)) = self.rest().split_once(mark) else {
+            let end = Self { at: self.text.len(), ..*self };
+            return Err(end.error(format!("a closing {mark}")));
+        };
+        self.at = self.text.len() - after.len();
+        Ok(text)
+    }
+
     /// An error here, after blanks.
     pub(crate) fn error(&self, expected: impl Into<Cow<'static, str>>) -> SyntaxError {
         let mut here = *self;
@@ -202,11 +208,61 @@ fn excerpt(rest: &str) -> Box<str> {
 
 /// The words that CQL keeps for itself.
 const RESERVED: [&str; 55] = [
-    "add", "allow", "alter", "and", "apply", "asc", "authorize", "batch", "begin", "by", "columnfamily",
-    "create", "default", "delete", "desc", "describe", "drop", "entries", "execute", "from", "full", "grant",
-    "if", "in", "index", "infinity", "insert", "into", "is", "keyspace", "limit", "materialized", "mbean",
-    "mbeans", "modify", "nan", "norecursive", "not", "null", "of", "on", "or", "order", "primary", "rename",
-    "replace", "revoke", "schema", "select", "set", "table", "to", "token", "truncate", "unlogged",
+    "add",
+    "allow",
+    "alter",
+    "and",
+    "apply",
+    "asc",
+    "authorize",
+    "batch",
+    "begin",
+    "by",
+    "columnfamily",
+    "create",
+    "default",
+    "delete",
+    "desc",
+    "describe",
+    "drop",
+    "entries",
+    "execute",
+    "from",
+    "full",
+    "grant",
+    "if",
+    "in",
+    "index",
+    "infinity",
+    "insert",
+    "into",
+    "is",
+    "keyspace",
+    "limit",
+    "materialized",
+    "mbean",
+    "mbeans",
+    "modify",
+    "nan",
+    "norecursive",
+    "not",
+    "null",
+    "of",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "rename",
+    "replace",
+    "revoke",
+    "schema",
+    "select",
+    "set",
+    "table",
+    "to",
+    "token",
+    "truncate",
+    "unlogged",
 ];
 
 #[cfg(test)]

@@ -108,14 +108,20 @@ impl fmt::Display for ColumnType {
             Self::Udt(udt) => return write_udt(udt, f),
             Self::Uuid => "uuid",
             Self::VarInt => "varint",
-            Self::Vector(element, dimension) => return write_parameters("vector", &[&**element as &dyn fmt::Display, dimension], f),
+            Self::Vector(element, dimension) => {
+                return write_parameters("vector", &[&**element as &dyn fmt::Display, dimension], f);
+            }
         };
         f.write_str(name)
     }
 }
 
 /// Each in the form of the whole, alternate or not.
-fn write_parameters<T: fmt::Display>(name: &str, parameters: &[T], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_parameters<T: fmt::Display>(
+    name: &str,
+    parameters: &[T],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     write!(f, "{name}<")?;
     for (index, parameter) in parameters.iter().enumerate() {
         f.write_str(if index > 0 { ", " } else { "" })?;

@@ -47,9 +47,12 @@ impl ColumnType {
     }
 }
 
+/// Finds a user-defined type by its keyspace, if one is written, and name.
+type Find<'f> = dyn FnMut(Option<&str>, &str) -> Option<Arc<UdtType>> + 'f;
+
 struct Parser<'a, 'f> {
     cursor: Cursor<'a>,
-    find: &'f mut dyn FnMut(Option<&str>, &str) -> Option<Arc<UdtType>>,
+    find: &'f mut Find<'f>,
 }
 
 impl Parser<'_, '_> {
@@ -281,7 +284,10 @@ mod tests {
             ("map<int>", "at byte 7: expected ',', found >"),
             ("int int", "at byte 4: expected the end, found int"),
             ("vector<int, 0>", "at byte 12: expected a dimension from 1 to 2147483647, found 0>"),
-            ("vector<int, 2147483648>", "at byte 12: expected a dimension from 1 to 2147483647, found 2147483648>"),
+            (
+                "vector<int, 2147483648>",
+                "at byte 12: expected a dimension from 1 to 2147483647, found 2147483648>",
+            ),
             ("tuple<>", "at byte 6: expected a CQL type, found >"),
             ("udt{}", "at byte 4: expected the name of a field, found }"),
             (
