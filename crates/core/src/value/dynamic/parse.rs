@@ -8,6 +8,7 @@ use super::{CqlValue, UdtValue};
 use crate::SyntaxError;
 use crate::protocol::{ColumnType, UdtType};
 use crate::syntax::Cursor;
+use crate::value::elements::Lengths;
 use crate::value::{Counter, ParseUuidError, ParseValueError, TimeUuid, Uuid};
 
 impl CqlValue {
@@ -210,7 +211,15 @@ impl<'a> Parser<'a> {
             _ if named.is_nan() => f64::from_bits(0x7ff8_0000_0000_0000),
             named => f64::from(named),
         };
-        self.number(named).map(CqlValue::Double)
+        let start = self.cursor;
+        let is_named =
+            self.cursor.rest().trim_start().trim_start_matches('-').starts_with(['i', 'I', 'n', 'N']);
+        match self.number(named)? {
+            number if number.is_infinite() && !is_named => {
+                Err(start.error("a number within the range of a double"))
+            }
+            number => Ok(CqlValue::Double(number)),
+        }
     }
 
     /// Text in quotes, or a number, that is a `T`.
@@ -284,7 +293,16 @@ impl<'a> Parser<'a> {
     fn vector(&mut self, element: &ColumnType, dimension: usize) -> Parsed {
         let start = self.cursor;
         self.cursor.expect("[")?;
-        let elements = self.rest_of("]", |parser| parser.not_null(element))?;
+        let is_fixed = matches!(Lengths::in_vector(element), Lengths::Fixed(_));
+        let elements = self.rest_of("]", |parser| {
+            let start = parser.cursor;
+            match parser.not_null(element)? {
+                CqlValue::Verbatim(value) if is_fixed && value.bytes.is_empty() => {
+                    Err(start.error("a value that isn't empty, for in this vector all have the same length"))
+                }
+                value => Ok(value),
+            }
+        })?;
         match elements.len() {
             given if given == dimension => Ok(CqlValue::Vector(elements)),
             given => Err(start.error(format!("a vector of {dimension} elements, not of {given}"))),
@@ -297,6 +315,9 @@ impl<'a> Parser<'a> {
         let mut fields = vec![CqlValue::Null; definition.fields.len()];
         let mut given = 0;
         let mut is_short = false;
+        if self.cursor.rest().trim_start().starts_with('}') {
+            return Err(self.cursor.error("the name of a field, or '..' for none at all"));
+        }
         self.rest_of("}", |parser| {
             if is_short {
                 return Err(parser.cursor.error("'}', for '..' comes last"));

@@ -242,3 +242,32 @@ proptest! {
         }
     }
 }
+
+/// Each line of a file of vectors in its fields.
+fn vectors(file: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    file.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
+}
+
+#[test]
+fn bytes_are_judged_as_cassandra_does() {
+    for fields in vectors(include_str!("bytes.txt")) {
+        let [verdict, ty, bytes] = fields[..] else { panic!("{fields:?}") };
+        let outcome = round_trip(&ty.parse().unwrap(), &hex(bytes));
+        assert_eq!(outcome.is_ok(), verdict == "ok", "{ty} {bytes}: {outcome:?}");
+    }
+}
+
+#[test]
+fn literals_are_read_as_cassandra_does() {
+    for fields in vectors(include_str!("literals.txt")) {
+        let [ty, literal, .., expected] = fields[..] else { panic!("{fields:?}") };
+        let ty: T = ty.parse().unwrap();
+        let found = match CqlValue::parse(&ty, literal) {
+            Ok(value) => {
+                value.to_bytes(&ty).unwrap().map_or_else(|| "null".to_owned(), |bytes| to_hex(&bytes))
+            }
+            Err(_) => "no".to_owned(),
+        };
+        assert_eq!(found, expected, "{ty} {literal}");
+    }
+}
