@@ -102,7 +102,7 @@ macro_rules! __with_rows {
             [jobs exits_while_a_name_is_looked_up Closing Names]
             [shards runs_two_machines Loss Network]
             [shards lets_a_machine_live_when_another_panics Closing Panics]
-            [load serves_a_thousand_connections Loss Descriptors]
+            [load serves_a_thousand_connections Loss Network]
             [load is_fair_while_another_connection_floods Cost Network]
             [load is_idle_when_nothing_happens Cost Network]
             [load makes_no_turn_in_vain Cost Kernel]
