@@ -9,6 +9,7 @@ mod conformance;
 mod features;
 mod instructions;
 mod lint;
+mod models;
 mod need;
 mod node;
 mod shell;
@@ -49,6 +50,8 @@ enum Task {
     Instructions(instructions::Arguments),
     /// Every set of reactors as features: each builds, and its default is the documented one
     Features,
+    /// What threads share, under every interleaving that loom finds
+    Models(models::Arguments),
     /// Simulator seeds
     Sim(sim::Arguments),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Conformance(arguments) => conformance::run_suites(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Features => features::run(),
+        Task::Models(arguments) => models::run_models(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };
     match done {

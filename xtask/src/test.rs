@@ -2,7 +2,7 @@
 
 use crate::cassandra::{self, Cluster};
 use crate::shell::{cargo, in_ci, run as run_command, step};
-use crate::{asan, features, instructions, need, sim};
+use crate::{asan, features, instructions, models, need, sim};
 use anyhow::{Result, bail};
 use std::fmt;
 
@@ -48,6 +48,7 @@ type Step = (&'static str, fn() -> Result<Option<Skipped>>);
 /// In order, each whatever became of those before it. A new kind of test is added here.
 const STEPS: &[Step] = &[
     ("tests", || workspace().map(|()| None)),
+    ("models", || models::quick().map(|()| None)),
     ("simulator", || sim::quick().map(|()| None)),
     ("features", || features::run().map(|()| None)),
     ("examples", || examples().map(|()| None)),

@@ -11,6 +11,7 @@ const LINES_MAX: usize = 900;
 const UNSAFE: &[&str] = &[
     "crates/core/src/inbox.rs",
     "crates/core/src/call/shared.rs",
+    "crates/core/src/sync/modelled.rs",
     "crates/helenus/src/fork.rs",
     // `polling` asks for it.
     "crates/helenus/examples/own_reactor.rs",

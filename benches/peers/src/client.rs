@@ -139,21 +139,16 @@ fn summarise(
     }
 }
 
-/// What is read before and after.
-pub(crate) struct Readings {
-    pub(crate) at: Instant,
+struct Readings {
+    at: Instant,
     user: Duration,
     system: Duration,
-    pub(crate) switches: i64,
+    switches: i64,
     server_cpu: Option<Duration>,
 }
 
 impl Readings {
-    pub(crate) fn cpu(&self) -> Duration {
-        self.user + self.system
-    }
-
-    pub(crate) fn take(server_pid: Option<u32>) -> Result<Self> {
+    fn take(server_pid: Option<u32>) -> Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF)?;
         Ok(Self {
             at: Instant::now(),
@@ -174,7 +169,7 @@ fn forget_peak() -> Result<()> {
     fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs: the peak can't be reset")
 }
 
-pub(crate) fn status_kib(field: &str) -> Result<u64> {
+fn status_kib(field: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|rest| rest.split_whitespace().next()).and_then(|text| text.parse().ok());

@@ -11,15 +11,18 @@
 pub mod call;
 mod inbox;
 pub mod machine;
+#[cfg(all(test, helenus_loom))]
+mod models;
 pub mod protocol;
 pub mod reactor;
 mod statement;
+#[cfg(not(helenus_loom))]
 mod sync;
-mod syntax;
+#[cfg(helenus_loom)]
+pub mod sync;
 mod time;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
 pub use statement::{Opening, PreparedStatement, SeenMetadata};
-pub use syntax::SyntaxError;
 pub use time::Time;

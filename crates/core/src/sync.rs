@@ -3,7 +3,8 @@
 //! `--cfg loom`.
 
 #[cfg(helenus_loom)]
-mod modelled;
+#[expect(missing_docs, reason = "the standard library's names")]
+pub mod modelled;
 
 #[cfg(helenus_loom)]
 pub(crate) use modelled::{

@@ -5,14 +5,15 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use helenus_core::reactor::{Turns, Woken};
 
 use crate::fork;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard};
 use crate::thread::{self, Parker};
 
 /// How often a future that wakes itself is polled before the sockets are looked at.

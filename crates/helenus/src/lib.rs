@@ -38,6 +38,7 @@ mod request;
 mod response;
 mod session;
 mod stream;
+mod sync;
 mod thread;
 
 pub use builder::SessionBuilder;

@@ -4,18 +4,20 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use crate::sync::thread::{self, Thread};
+use crate::sync::{AtomicBool, thread_local};
 
 /// A small number of this thread's own, so that it sticks to one shard.
 pub(crate) fn number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
-    NUMBER.get().unwrap_or_else(|| {
+    NUMBER.with(Cell::get).unwrap_or_else(|| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        NUMBER.set(Some(number));
+        NUMBER.with(|own| own.set(Some(number)));
         number
     })
 }

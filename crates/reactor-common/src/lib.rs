@@ -10,6 +10,7 @@ mod clock;
 mod connect;
 mod jobs;
 mod shard;
+mod sync;
 mod table;
 pub mod tasks;
 mod threads;

@@ -1,5 +1,4 @@
 //! Several shards, each on its thread.
-#![cfg(target_os = "linux")]
 
 use std::future::Future;
 use std::pin::pin;

@@ -684,7 +684,7 @@ unsafe impl Send for ForCallback {}
 
 impl ForCallback {
     /// Calls back.
-    pub(super) fn call(self, callback: Callback) {
+    pub(crate) fn call(self, callback: Callback) {
         callback(self.into_done());
     }
 

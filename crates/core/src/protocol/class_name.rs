@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::option::MAX_DEPTH;
-use super::type_name::dimension;
 use super::{ColumnType, EncodeError, UdtType};
 
 const PACKAGE: &str = "org.apache.cassandra.db.marshal.";
@@ -92,7 +91,7 @@ impl<'a> Parser<'a> {
         let element = self.class(depth)?;
         self.expect(',')?;
         self.rest = self.rest.trim_start();
-        let dimension = dimension(self.word()?)?;
+        let dimension = self.word()?.parse().ok()?;
         self.expect(')')?;
         Some(ColumnType::Vector(Arc::new(element), dimension))
     }
@@ -323,8 +322,7 @@ mod tests {
             "MapType(Int32Type)",
             "Int32Type)",
             "VectorType(FloatType , -1)",
-            "VectorType(FloatType , 0)",
-            "VectorType(FloatType , 2147483648)",
+            "VectorType(FloatType , 65536)",
             "UserType(ks,7,61:Int32Type)",
             "UserType(ks,zz)",
             "UserType(ks,ff)",

@@ -1,12 +1,13 @@
 //! Where all that can wake the task comes together.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 
 use helenus_core::reactor::ConnId;
 
 use crate::Readiness;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// Shared by the task that runs a machine and everything that may wake it. It is itself the waker for what needs no
 /// report.

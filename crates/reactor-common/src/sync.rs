@@ -1,0 +1,7 @@
+//! What threads share: the standard library's types, or loom's where the models run (`helenus_core`'s `sync` has the same).
+
+#[cfg(helenus_loom)]
+pub(crate) use helenus_core::sync::modelled::{AtomicBool, Mutex, MutexGuard};
+
+#[cfg(not(helenus_loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
