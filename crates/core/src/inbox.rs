@@ -364,6 +364,9 @@ impl Inbox {
         if is_list(head) {
             drain(head, into);
         }
+        // It may hold a descriptor of the loop, and nobody will be woken any more.
+        let waker = lock(&self.waker).take();
+        drop(waker);
     }
 }
 

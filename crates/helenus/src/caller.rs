@@ -35,7 +35,7 @@ impl CallerDriven {
         let awake = Arc::new(Awake {
             woken: AtomicBool::new(true),
             driver: AtomicUsize::new(0),
-            interrupt: turns.waker(),
+            interrupt: Mutex::new(Some(turns.waker())),
         });
         let turns = Mutex::new(Some(turns));
         Self { awake, turns, sleepers: Mutex::default(), handles: AtomicUsize::new(0) }
@@ -108,6 +108,7 @@ impl CallerDriven {
                     if running.turn(wait) == Woken::Exited {
                         // What is dropped here tells everyone who still waits.
                         *turns = None;
+                        awake.end();
                         awake.woken.store(true, Ordering::Release);
                     }
                 }
@@ -133,6 +134,7 @@ impl CallerDriven {
             let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).take();
             // Outside the lock, for it calls callbacks, which have handles of their own meanwhile.
             drop(turns);
+            self.awake.end();
         }
     }
 
@@ -213,7 +215,8 @@ struct Awake {
     woken: AtomicBool,
     /// The number of the thread that drives, plus one.
     driver: AtomicUsize,
-    interrupt: Waker,
+    /// `None` once the machine has exited: it may hold a descriptor of the loop.
+    interrupt: Mutex<Option<Waker>>,
 }
 
 impl Wake for Awake {
@@ -224,7 +227,19 @@ impl Wake for Awake {
     fn wake_by_ref(self: &Arc<Self>) {
         let first = !self.woken.swap(true, Ordering::Release);
         if first && self.driver.load(Ordering::Relaxed) != thread::number() + 1 {
-            self.interrupt.wake_by_ref();
+            let interrupt = self.lock_interrupt().clone();
+            interrupt.iter().for_each(Waker::wake_by_ref);
         }
+    }
+}
+
+impl Awake {
+    fn end(&self) {
+        let interrupt = self.lock_interrupt().take();
+        drop(interrupt);
+    }
+
+    fn lock_interrupt(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.interrupt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,6 +47,12 @@ fn nothing_is_left() {
             let pending: Vec<_> =
                 (0..50).map(|_| session.query("SELECT id FROM ks.t", ()).submit()).collect();
             session.close().wait().unwrap();
+            // The handles are still there; they must hold nothing.
+            assert_back_to(
+                before,
+                &format!("{kind:?} closed, round {round}, handles kept"),
+                Duration::from_secs(2),
+            );
             drop((pending, session));
             assert_back_to(before, &format!("{kind:?} closed, round {round}"), Duration::from_secs(2));
 
