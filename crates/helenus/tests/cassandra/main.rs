@@ -17,7 +17,7 @@ mod writing;
 /// Mounts tests that need a real cluster.
 macro_rules! on_real_cassandra {
     ($($test:ident),+ $(,)?) => {
-        $crate::common::on_every_reactor!(ignored "SKIPPED: needs a real Cassandra: `cargo xtask cassandra up --nodes 3`, then `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`": $($test),+);
+        $crate::common::on_each_reactor!(ignored "SKIPPED: needs a real Cassandra: `cargo xtask cassandra up --nodes 3`, then `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`": $($test),+);
     };
 }
 pub(crate) use on_real_cassandra;

@@ -181,6 +181,21 @@ macro_rules! on_every_reactor {
     };
 }
 
+/// The same, but the ways that differ in their threads only are left out: each run against a real cluster takes most of a minute.
+macro_rules! on_each_reactor {
+    ($($arguments:tt)+) => {
+        $crate::common::on_reactor!(mio_threads MioThreads $($arguments)+);
+        $crate::common::on_reactor!(mio_caller MioCaller $($arguments)+);
+        $crate::common::on_reactor!(uring_thread UringThread $($arguments)+);
+        $crate::common::on_reactor!(tokio_current_thread TokioCurrentThread $($arguments)+);
+        $crate::common::on_reactor!(tokio_multi_thread TokioMultiThread $($arguments)+);
+        $crate::common::on_reactor!(smol_thread SmolThread $($arguments)+);
+        $crate::common::on_reactor!(async_std_task AsyncStdTask $($arguments)+);
+        #[cfg(target_os = "linux")]
+        $crate::common::on_reactor!(glommio_core GlommioCore $($arguments)+);
+    };
+}
+
 macro_rules! on_reactor {
     ($module:ident $kind:ident ignored $why:literal: $($test:ident),+ $(,)?) => {
         mod $module {
@@ -200,8 +215,9 @@ macro_rules! on_reactor {
         }
     };
 }
-pub(crate) use on_every_reactor;
 pub(crate) use on_reactor;
+#[allow(unused_imports, reason = "each test program mounts its tests in one of both ways")]
+pub(crate) use {on_each_reactor, on_every_reactor};
 
 /// Runs `body` on a thread of its own: a hang is a failure, not a silence.
 pub fn within(limit: Duration, body: impl FnOnce() + Send + 'static) {
