@@ -21,8 +21,10 @@ mod sync;
 #[cfg(helenus_loom)]
 pub mod sync;
 mod time;
+mod token;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
 pub use statement::{Opening, PreparedStatement, SeenMetadata};
 pub use time::Time;
+pub use token::{RoutingKey, RoutingKeyError, Token};

@@ -25,6 +25,7 @@
 
 mod class_name;
 mod column_type;
+mod compression;
 mod consistency;
 pub mod envelope;
 mod error;
@@ -37,6 +38,7 @@ mod version;
 pub mod wire;
 
 pub use column_type::{ColumnType, UdtType};
+pub use compression::{Compression, CompressionError};
 pub use consistency::{Consistency, UnknownConsistency};
 pub use envelope::Header;
 pub use error::{DecodeError, EncodeError};

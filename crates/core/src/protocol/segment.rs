@@ -5,13 +5,14 @@
 //! A self-contained segment holds one or more whole envelopes; one that isn't holds a slice of one large envelope, and
 //! the slices follow each other.
 //!
-//! Compressed segments have 5 bytes of header, with the length before and after compression; what [`open`], [`close`]
-//! and [`parse`] know about the header is all that has to differ.
+//! Where LZ4 was agreed on, segments have 5 bytes of header, with the length before and after compression: see [`lz4`].
 
 use std::error::Error;
 use std::fmt;
 
-use super::EncodeError;
+use super::{CompressionError, EncodeError};
+
+pub mod lz4;
 
 /// The header's length with its CRC24, in bytes.
 pub const HEADER_LEN: usize = 6;
@@ -124,6 +125,8 @@ pub enum SegmentError {
         /// Of the payload that came.
         expected: u32,
     },
+    /// The payload can't be decompressed, though its CRC32 is right.
+    Compression(CompressionError),
 }
 
 impl fmt::Display for SegmentError {
@@ -131,6 +134,7 @@ impl fmt::Display for SegmentError {
         let (part, found, expected) = match self {
             Self::HeaderCrc { found, expected } => ("header", found, expected),
             Self::PayloadCrc { found, expected } => ("payload", found, expected),
+            Self::Compression(error) => return write!(f, "the payload of a segment: {error}"),
         };
         write!(
             f,
@@ -164,7 +168,7 @@ const CRC24_TABLE: [u32; 256] = {
     table
 };
 
-fn crc24(header: [u8; 3]) -> u32 {
+fn crc24<const N: usize>(header: [u8; N]) -> u32 {
     header.into_iter().fold(CRC24_START, |crc, byte| {
         (crc << 8 & 0x00FF_FFFF) ^ CRC24_TABLE[(crc >> 16) as usize ^ usize::from(byte)]
     })
