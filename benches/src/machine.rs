@@ -8,7 +8,7 @@ use std::time::Duration;
 use helenus_core::call::{Call, Command, Done, Notify, Settled, Terms, Unsent, Window};
 use helenus_core::machine::{AgreedVersion, Config, ContactPoint, CounterReader, Shard, Shared};
 use helenus_core::protocol::Version;
-use helenus_core::reactor::{Action, ConnId, Event, Machine};
+use helenus_core::reactor::{Action, ConnId, Event, Latch, Machine};
 use helenus_core::{Inbox, Limits, Time};
 
 use crate::encode::{Execute, statement};
@@ -162,6 +162,7 @@ impl Hand {
             agreed: Arc::new(AgreedVersion::default()),
             counters: CounterReader::default(),
             shard: 0,
+            errands: Latch::new(),
         });
         let (peer, settled) = (Peer::default(), Settled::new());
         let mut hand = Self { machine, inbox, peer, conn: None, settled, now: Time::ZERO };

@@ -8,7 +8,7 @@ use std::task::Waker;
 use helenus_core::Time;
 use helenus_core::call::Settled;
 use helenus_core::reactor::{
-    Action, Block, CloseCause, ConnId, Event, Filled, Flushed, Job, JobOutcome, Machine, OpenOptions,
+    Action, Block, CloseCause, ConnId, Errand, Event, Filled, Flushed, Job, JobOutcome, Machine, OpenOptions,
 };
 
 use crate::remote::{Command, Inbox, Log, Shared, lock};
@@ -125,7 +125,7 @@ impl Probe {
             }
             Command::Close(conn) => self.close(conn),
             Command::Resolve(job, host) => {
-                let work = Job::Resolve { host: host.into(), port: 9042 };
+                let work = Job::Resolve { host: host.into(), port: 9042, errand: Errand::default() };
                 self.actions.push_back(Action::Offload { job, work });
             }
             Command::Deadline(after) => self.deadline = Some(self.now + after),

@@ -240,6 +240,7 @@ impl SessionBuilder {
     fn grow(self, shards: usize, reactor: &'static str) -> (Grown, Vec<Seed>) {
         let config = Arc::new(self.config);
         let agreed = Arc::new(AgreedVersion::default());
+        let errands = Latch::new();
         let machines: Vec<_> = (0..shards)
             .map(|shard| MachineShared {
                 config: config.clone(),
@@ -247,10 +248,11 @@ impl SessionBuilder {
                 agreed: agreed.clone(),
                 counters: CounterReader::default(),
                 shard,
+                errands: errands.clone(),
             })
             .collect();
         let seeds = machines.iter().cloned().map(seed).collect();
-        (Grown { machines, agreed, defaults: self.defaults, reactor }, seeds)
+        (Grown { machines, agreed, errands, defaults: self.defaults, reactor }, seeds)
     }
 }
 
@@ -258,6 +260,7 @@ impl SessionBuilder {
 struct Grown {
     machines: Vec<MachineShared>,
     agreed: Arc<AgreedVersion>,
+    errands: Arc<Latch>,
     defaults: Defaults,
     reactor: &'static str,
 }
@@ -268,6 +271,7 @@ impl Grown {
             inboxes: self.machines.iter().map(|machine| machine.inbox.clone()).collect(),
             counters: self.machines.iter().map(|machine| machine.counters.clone()).collect(),
             agreed: self.agreed,
+            errands: self.errands,
             caller: running.take_turns().map(CallerDriven::new),
             running: Mutex::new(Some(running)),
             defaults: self.defaults,

@@ -7,7 +7,6 @@ use std::sync::PoisonError;
 use std::task::{Context, Poll};
 
 use helenus_core::call::{Call, Command, Notify, Terms};
-use helenus_core::reactor::Running;
 
 use crate::{Error, Session};
 
@@ -17,12 +16,11 @@ pub struct Closing {
     session: Session,
     begun: bool,
     calls: Vec<Call>,
-    running: Option<Running>,
 }
 
 impl Closing {
     pub(crate) fn new(session: Session) -> Self {
-        Self { session, begun: false, calls: Vec::new(), running: None }
+        Self { session, begun: false, calls: Vec::new() }
     }
 
     /// Blocks until nothing is left.
@@ -49,8 +47,6 @@ impl Closing {
             // An inbox that refuses has no machine any more: closed already.
             self.calls.extend(inbox.submit(close, Terms::default(), Notify::Nobody));
         }
-        // Of several who close the session one waits for its threads; the others for the machines.
-        self.running = shared.running.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -64,10 +60,18 @@ impl Future for Closing {
             let _ = std::task::ready!(call.poll(cx.waker()));
             self.calls.pop();
         }
-        match &mut self.running {
-            Some(running) => Pin::new(running).poll(cx),
-            None => Poll::Ready(()),
+        let shared = &self.session.0;
+        if shared.is_forked() {
+            return Poll::Ready(());
         }
+        // Left there for others who close the session, and for whoever tries again after this was dropped.
+        let mut running = shared.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loops) = &mut *running {
+            std::task::ready!(Pin::new(loops).poll(cx));
+            *running = None;
+        }
+        drop(running);
+        shared.errands.poll(cx)
     }
 }
 

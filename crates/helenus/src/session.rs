@@ -10,7 +10,7 @@ use helenus_core::Inbox;
 use helenus_core::call::{Command, Fate, Notify, Settled, Terms};
 use helenus_core::machine::{AgreedVersion, CounterReader, Counters};
 use helenus_core::protocol::{Consistency, Version};
-use helenus_core::reactor::Running;
+use helenus_core::reactor::{Latch, Running};
 use helenus_core::value::EncodeValues;
 
 use crate::caller::CallerDriven;
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Arc<Inbox>]>,
     pub(crate) counters: Box<[CounterReader]>,
     pub(crate) agreed: Arc<AgreedVersion>,
+    /// Open while no name is being looked up.
+    pub(crate) errands: Arc<Latch>,
     pub(crate) running: Mutex<Option<Running>>,
     pub(crate) caller: Option<CallerDriven>,
     pub(crate) defaults: Defaults,
@@ -148,6 +150,9 @@ impl Session {
 
     /// Refuses new requests, lets those in flight finish for at most the builder's drain time, closes all connections, and
     /// completes when no thread, socket or buffer of the session is left.
+    ///
+    /// If the system is looking a name up meanwhile, which can't be interrupted and may take it half a minute, that is waited
+    /// for too. Whoever has no time for it drops the future: what it began goes on without it.
     pub fn close(&self) -> Closing {
         Closing::new(self.clone())
     }

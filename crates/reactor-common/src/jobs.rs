@@ -25,7 +25,7 @@ pub struct Answer {
 ///
 /// Nothing here blocks the loop: beyond 256 waiting jobs the answer is an error at once. Dropping it ends the thread,
 /// and waits for that unless a job is being done, for `getaddrinfo` can take half a minute and can't be interrupted.
-/// Then the thread ends by itself after that job, and holds nothing of the loop meanwhile.
+/// Then the thread ends by itself after that job, with nothing of the loop but its waker; the job's errand says until when.
 #[derive(Debug)]
 pub struct Jobs {
     waker: Waker,
@@ -96,9 +96,11 @@ impl Worker {
     fn start(waker: Waker) -> io::Result<Self> {
         let (jobs, todo) = mpsc::sync_channel(QUEUE);
         let (done, answers) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("helenus-jobs".into())
-            .spawn(move || work_off(&todo, &done, &waker))?;
+        let thread = thread::Builder::new().name("helenus-jobs".into()).spawn(move || {
+            let last = work_off(&todo, &done, &waker, perform);
+            drop((todo, done, waker));
+            drop(last);
+        })?;
         Ok(Self { jobs: Some(jobs), answers, unanswered: 0, thread: Some(thread) })
     }
 }
@@ -119,19 +121,29 @@ impl Drop for Worker {
     }
 }
 
-fn work_off(todo: &Receiver<(JobId, Job)>, done: &Sender<Answer>, waker: &Waker) {
+/// Works until nobody wants an answer any more. Gives the last job that was done, whose errand is to be held until all else is
+/// let go of.
+fn work_off(
+    todo: &Receiver<(JobId, Job)>,
+    done: &Sender<Answer>,
+    waker: &Waker,
+    perform: fn(&Job) -> JobOutcome,
+) -> Option<Job> {
     while let Ok((job, work)) = todo.recv() {
-        if done.send(Answer { job, outcome: perform(work) }).is_err() {
-            return;
+        if done.send(Answer { job, outcome: perform(&work) }).is_err() {
+            return Some(work);
         }
+        // Whoever hears of the answer may look for the errand.
+        drop(work);
         waker.wake_by_ref();
     }
+    None
 }
 
-fn perform(work: Job) -> JobOutcome {
+fn perform(work: &Job) -> JobOutcome {
     match work {
-        Job::Resolve { host, port } => {
-            JobOutcome::Resolved((host.as_str(), port).to_socket_addrs().map(Iterator::collect))
+        Job::Resolve { host, port, .. } => {
+            JobOutcome::Resolved((host.as_str(), *port).to_socket_addrs().map(Iterator::collect))
         }
         _ => unknown(),
     }
@@ -139,7 +151,7 @@ fn perform(work: Job) -> JobOutcome {
 
 fn without_thread(work: &Job) -> Option<JobOutcome> {
     match work {
-        Job::Resolve { host, port } => {
+        Job::Resolve { host, port, .. } => {
             let address: IpAddr = host.parse().ok()?;
             Some(JobOutcome::Resolved(Ok(vec![SocketAddr::new(address, *port)])))
         }
@@ -161,10 +173,14 @@ fn unknown() -> JobOutcome {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use helenus_core::reactor::{Errand, Latch};
+
     use super::*;
 
     fn resolve(host: &str) -> Job {
-        Job::Resolve { host: host.into(), port: 9042 }
+        Job::Resolve { host: host.into(), port: 9042, errand: Errand::default() }
     }
 
     fn addresses(answer: Answer) -> io::Result<Vec<SocketAddr>> {
@@ -200,5 +216,28 @@ mod tests {
         assert_eq!(refused.job, JobId(2));
         assert!(addresses(refused).unwrap_err().to_string().contains("too many"));
         assert!(jobs.answer().is_none());
+    }
+
+    #[test]
+    fn an_errand_is_held_until_the_thread_is_done_with_everything() {
+        const WORK: Duration = Duration::from_millis(100);
+        fn slow(_: &Job) -> JobOutcome {
+            thread::sleep(WORK);
+            failed(io::ErrorKind::TimedOut.into())
+        }
+        let errands = Latch::new();
+        let (jobs, todo) = mpsc::sync_channel(1);
+        let (done, answers) = mpsc::channel();
+        let errand = Errand::of(&errands);
+        jobs.send((JobId(1), Job::Resolve { host: "slow".into(), port: 1, errand })).unwrap();
+        // Nobody waits for the answer any more.
+        drop((jobs, answers));
+        let begun = Instant::now();
+
+        let thread = thread::spawn(move || drop(work_off(&todo, &done, Waker::noop(), slow)));
+        errands.wait();
+
+        assert!(begun.elapsed() >= WORK);
+        thread.join().unwrap();
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use helenus_core::call::Settled;
 use helenus_core::machine::{AgreedVersion, CounterReader, Shared, seed};
 use helenus_core::reactor::{
-    Action, CloseCause, ConnId, Event, Filled, Flushed, Job, JobId, JobOutcome, Machine,
+    Action, CloseCause, ConnId, Event, Filled, Flushed, Job, JobId, JobOutcome, Latch, Machine,
 };
 use helenus_core::{Inbox, Time};
 
@@ -72,6 +72,7 @@ impl World {
             agreed: Arc::new(AgreedVersion::default()),
             counters: counters.clone(),
             shard: 0,
+            errands: Latch::new(),
         };
         let mut machine = seed(shared).grow();
         let woken = Arc::new(Flag::default());
@@ -394,7 +395,7 @@ impl World {
 
     /// Jobs run inline.
     fn offload(&mut self, job: JobId, work: Job) {
-        let Job::Resolve { host, port: _ } = work else { return };
+        let Job::Resolve { host, .. } = work else { return };
         let node = host.strip_prefix("node").and_then(|number| number.parse().ok());
         let fails = self.net.rng.chance(self.net.network.refuse);
         let found = match node {

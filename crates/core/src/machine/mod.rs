@@ -53,7 +53,9 @@ use crate::Time;
 use crate::call::{ClosedBecause, Entry, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::Version;
-use crate::reactor::{Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Machine, Seed};
+use crate::reactor::{
+    Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Latch, Machine, Seed,
+};
 
 /// The room that one read is offered.
 const ROOM_BYTES: usize = 64 << 10;
@@ -88,6 +90,8 @@ pub struct Shared {
     pub counters: CounterReader,
     /// This shard's number.
     pub shard: usize,
+    /// Open while no job of the session is under way.
+    pub errands: Arc<Latch>,
 }
 
 /// The seed of one shard. Dropped instead of grown it ends the session as a loop that ends does.
@@ -117,6 +121,7 @@ pub struct Shard {
     config: Arc<Config>,
     inbox: Arc<Inbox>,
     agreed: Arc<AgreedVersion>,
+    errands: Arc<Latch>,
     desk: Desk,
 
     nodes: Vec<Node>,
@@ -161,7 +166,7 @@ struct Closing {
 impl Shard {
     /// A shard that has not done anything yet. Its first turn begins to connect.
     pub fn new(shared: Shared) -> Self {
-        let Shared { config, inbox, agreed, counters, shard } = shared;
+        let Shared { config, inbox, agreed, counters, shard, errands } = shared;
         let nodes =
             config.contact_points.iter().map(|point| Node::new(point.clone(), config.version)).collect();
         Self {
@@ -169,6 +174,7 @@ impl Shard {
             config,
             inbox,
             agreed,
+            errands,
             desk: Desk::new(counters.0, shard),
             nodes,
             slots: Vec::new(),

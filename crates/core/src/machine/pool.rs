@@ -10,7 +10,7 @@ use super::{Config, ConnectionError, Shard, Slot, Step};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;
-use crate::reactor::{Action, ConnId, Job, JobId, JobOutcome};
+use crate::reactor::{Action, ConnId, Errand, Job, JobId, JobOutcome};
 
 impl Shard {
     /// Opens what is missing, looks up what has no address.
@@ -32,8 +32,8 @@ impl Shard {
                 Want::Resolve { host, port } => {
                     let job = self.next_job();
                     self.nodes[index].resolving = Some(job);
-                    self.actions
-                        .push_back(Action::Offload { job, work: Job::Resolve { host: host.into(), port } });
+                    let work = Job::Resolve { host: host.into(), port, errand: Errand::of(&self.errands) };
+                    self.actions.push_back(Action::Offload { job, work });
                     return;
                 }
                 Want::Nothing => break,

@@ -38,6 +38,7 @@ pub use launch::{Latch, LatchGuard, LaunchError, Reactor, Running, Seed, TaskRea
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -117,7 +118,21 @@ pub enum Job {
         host: String,
         /// Goes into each answer.
         port: u16,
+        /// To be held until the thread that does it is done with everything.
+        errand: Errand,
     },
+}
+
+/// Says by its existence that a job is under way. Blocking work can't be interrupted, so it may outlive its machine, with a
+/// thread and descriptors; a session that is being closed waits until nobody holds an errand of it.
+#[derive(Clone, Debug, Default)]
+pub struct Errand(#[expect(dead_code, reason = "it is held, not read")] Option<Arc<LatchGuard>>);
+
+impl Errand {
+    /// One for which whoever waits for `latch` waits. The default is one that nobody waits for.
+    pub fn of(latch: &Arc<Latch>) -> Self {
+        Self(Some(Arc::new(latch.guard())))
+    }
 }
 
 /// What came of a [`Job`].

@@ -12,6 +12,7 @@ mod concurrent;
 mod connecting;
 mod errors;
 mod limits;
+mod lookups;
 mod paging;
 mod prepared;
 mod versions;

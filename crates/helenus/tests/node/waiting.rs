@@ -4,6 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use helenus::{ConnectError, Error};
+use helenus_reactor_async_std::AsyncStd;
+use helenus_reactor_smol::Smol;
 use helenus_reactor_tokio::Tokio;
 
 use crate::common::{self, Kind, foreign_block_on, on_every_reactor, table};
@@ -85,6 +87,56 @@ fn blocking_on_the_thread_whose_runtime_drives_is_an_error() {
             session.query(SELECT, ()).await.unwrap();
             session.close().await;
             driver.await.unwrap();
+        });
+    });
+}
+
+/// Each runtime whose one thread drives, with a task of it that blocks.
+#[test]
+fn blocking_in_a_task_beside_the_driver_is_an_error_on_every_runtime() {
+    fn refused(session: &helenus::Session) {
+        assert!(matches!(session.query(SELECT, ()).wait(), Err(Error::WouldDeadlock)));
+        assert!(matches!(session.query(SELECT, ()).submit().wait(), Err(Error::WouldDeadlock)));
+        assert!(matches!(session.block_on(async {}), Err(Error::WouldDeadlock)));
+        assert!(matches!(session.close().wait(), Err(Error::WouldDeadlock)));
+        let mut rows = session.query(SELECT, ()).blocking_iter::<(i64,)>();
+        assert!(matches!(rows.next(), Some(Err(Error::WouldDeadlock))));
+        let mut many = session.execute_concurrent([session.query(SELECT, ())], 1).into_iter();
+        assert!(matches!(many.next(), Some((_, Err(Error::WouldDeadlock)))));
+    }
+    async fn work(connecting: helenus::Connecting) {
+        let session = connecting.await.unwrap();
+        refused(&session);
+        session.query(SELECT, ()).await.unwrap();
+        refused(&session);
+        session.close().await;
+    }
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        let builder = || common::builder(&node);
+        current_thread().block_on(async {
+            let (connecting, driver) = builder().split(Tokio::task());
+            let driver = tokio::spawn(driver);
+            tokio::spawn(work(connecting)).await.unwrap();
+            driver.await.unwrap();
+        });
+        let executor = smol::LocalExecutor::new();
+        smol::block_on(executor.run(async {
+            let (connecting, driver) = builder().split(Smol::task());
+            let driver = executor.spawn(driver);
+            executor.spawn(work(connecting)).await;
+            driver.await;
+        }));
+        async_std::task::block_on(async {
+            let (connecting, driver) = builder().split(AsyncStd::task());
+            futures_util::future::join(driver, work(connecting)).await;
+        });
+        #[cfg(target_os = "linux")]
+        glommio::LocalExecutorBuilder::default().io_memory(0).make().unwrap().run(async {
+            let (connecting, driver) = builder().split(helenus_reactor_glommio::Glommio::task());
+            let driver = glommio::spawn_local(driver);
+            glommio::spawn_local(work(connecting)).await;
+            driver.await;
         });
     });
 }

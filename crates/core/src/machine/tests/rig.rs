@@ -11,7 +11,7 @@ use crate::call::{Call, Command, Notify, Terms};
 use crate::inbox::Limits;
 use crate::protocol::response::{Message, Prepared, ResultMessage};
 use crate::protocol::{ErrorKind, Flags, Header, Opcode, ServerError, envelope};
-use crate::reactor::JobOutcome;
+use crate::reactor::{JobOutcome, Latch};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 
@@ -45,6 +45,7 @@ impl Rig {
             agreed: Arc::default(),
             counters: counters.clone(),
             shard: 0,
+            errands: Latch::new(),
         });
         let mut rig = Self {
             shard: Some(shard),
