@@ -2,7 +2,7 @@
 
 use crate::features::REACTORS;
 use crate::shell::{cargo, run as run_command, step};
-use crate::{need, tidy};
+use crate::{book, need, tidy};
 use anyhow::{Result, bail};
 
 /// A name and what it checks.
@@ -10,12 +10,13 @@ type Lint = (&'static str, fn() -> Result<()>);
 
 /// Each step runs, whatever the ones before it said: all that is wrong is known after one run.
 pub(crate) fn run() -> Result<()> {
-    let steps: [Lint; 6] = [
+    let steps: [Lint; 7] = [
         ("formatting", formatting),
         ("tidy", tidy::check),
         ("clippy", || run_clippy(&["--workspace", "--all-targets", "--all-features"])),
         ("features alone", features),
         ("docs", docs),
+        ("book", book::build),
         ("licences, bans, sources", deny),
     ];
     let done = steps.into_iter().map(|(name, work)| step(name, work));

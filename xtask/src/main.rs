@@ -3,6 +3,7 @@
 mod asan;
 mod bench_all_reactors;
 mod bench_peers;
+mod book;
 mod cassandra;
 mod ci;
 mod conformance;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Lint, then test: what continuous integration runs
     Ci,
+    /// The book, into target/book
+    Book,
     /// Formatting, clippy, docs, licences and tidiness
     Lint,
     /// Every test, real Cassandra included
@@ -59,6 +62,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Ci => ci::run(),
+        Task::Book => book::build(),
         Task::Lint => lint::run(),
         Task::Test => test::run(),
         Task::Cassandra(command) => cassandra::run(command),

@@ -9,6 +9,9 @@ use std::process::Command;
 /// The newest may ask for a newer compiler than is there.
 const CARGO_DENY: &str = "0.20.2";
 
+/// As with that.
+const MDBOOK: &str = "0.5.4";
+
 /// A program that a task needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
@@ -63,6 +66,16 @@ pub(crate) fn cargo_deny() -> Result<()> {
     }
     let mut install =
         cargo(["install", "--locked", "--debug", "--quiet", "cargo-deny", "--version", CARGO_DENY]);
+    run(install.env("CARGO_PROFILE_DEV_DEBUG", "false"))
+}
+
+/// Installs mdBook if it is missing, without what serves a book while it is written.
+pub(crate) fn mdbook() -> Result<()> {
+    if answers("mdbook", "--version") {
+        return Ok(());
+    }
+    let install = ["install", "--locked", "--debug", "--quiet", "mdbook", "--version", MDBOOK];
+    let mut install = cargo(install.into_iter().chain(["--no-default-features", "--features", "search"]));
     run(install.env("CARGO_PROFILE_DEV_DEBUG", "false"))
 }
 

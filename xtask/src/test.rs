@@ -10,7 +10,9 @@ const NODES: u8 = 3;
 
 /// Examples that are run against the embedded node, so that they can't rot.
 const EXAMPLES: &[&str] = &[
+    "first",
     "start",
+    "patterns",
     "threads",
     "callbacks",
     "caller_thread",

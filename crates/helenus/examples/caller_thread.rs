@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+// ANCHOR: block
 /// How long one request takes, one after another.
 fn time_requests(session: &Session) -> Result<Duration, helenus::Error> {
     let select = session.prepare("SELECT release_version FROM system.local").wait()?;
@@ -35,3 +36,4 @@ fn time_requests(session: &Session) -> Result<Duration, helenus::Error> {
     // `session.block_on(future)` drives both.
     Ok(start.elapsed() / REQUESTS)
 }
+// ANCHOR_END: block

@@ -12,10 +12,12 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // ANCHOR: cores
     // One executor on each of two cores; glommio wants none of its memory for files here.
     let placement = glommio::PoolPlacement::Unbound(2);
     let executors = glommio::LocalExecutorPoolBuilder::new(placement).io_memory(0);
     let cores = executors.on_all_shards(|| async { on_core().await.map_err(|error| error.to_string()) })?;
+    // ANCHOR_END: cores
     for core in cores.join_all() {
         println!("{} rows", core??);
     }
@@ -30,9 +32,11 @@ async fn on_core() -> Result<i64, Box<dyn std::error::Error>> {
 
     const ROWS: i64 = 2_000;
 
+    // ANCHOR: connect
     let (connecting, driver) = Session::builder().contact_point(support::host()).split(Glommio::task());
     let driver = glommio::spawn_local(driver);
     let session = connecting.await?;
+    // ANCHOR_END: connect
     // Each core has its own rows.
     let core = i64::try_from(glommio::executor().id())?;
     support::make_table(&session, "cores", "t (core bigint, id bigint, PRIMARY KEY (core, id))").await?;

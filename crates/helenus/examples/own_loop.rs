@@ -114,6 +114,7 @@ impl Program {
         }
     }
 
+    // ANCHOR: turn
     /// Waits until something happens, notes what is the program's, and gives the driver its turn.
     fn turn(&mut self) -> io::Result<()> {
         self.epoll.poll(&mut self.events, self.driver.as_ref().and_then(Driver::patience))?;
@@ -129,6 +130,7 @@ impl Program {
         self.driver = self.driver.take().and_then(Driver::turn);
         Ok(())
     }
+    // ANCHOR_END: turn
 
     /// Works on what the clients sent, and sends what has been answered.
     fn serve(&mut self, session: &Session, select: &Prepared) -> io::Result<()> {
@@ -187,6 +189,7 @@ fn if_ready<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+// ANCHOR: hand_over
 /// Hands the seed to a loop that runs already.
 struct HandOver(Sender<(Seed, LatchGuard)>);
 
@@ -204,6 +207,7 @@ impl Reactor for HandOver {
         Ok(Running::new(latch))
     }
 }
+// ANCHOR_END: hand_over
 
 /// The driver, as the loop has it.
 struct Driver {

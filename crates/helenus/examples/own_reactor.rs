@@ -48,9 +48,11 @@ impl Reactor for Polling {
         self.threads
     }
 
+    // ANCHOR: launch
     fn launch(self: Box<Self>, seeds: Vec<Seed>) -> Result<Running, LaunchError> {
         launch_threads("polling", seeds, make_poller, run)
     }
+    // ANCHOR_END: launch
 }
 
 /// What a thread needs of the system. What can't be had is an error of the launch.
@@ -63,6 +65,7 @@ fn make_poller(_thread: usize) -> Result<Arc<Poller>, LaunchError> {
     Ok(Arc::new(poller))
 }
 
+// ANCHOR: run
 /// A thread's loop: wait, report what is ready, turn.
 fn run(poller: Arc<Poller>, seed: Seed) {
     let waker = Waker::from(Arc::new(Notify(poller.clone())));
@@ -84,6 +87,7 @@ fn run(poller: Arc<Poller>, seed: Seed) {
         };
     }
 }
+// ANCHOR_END: run
 
 fn readiness(event: &Event) -> Readiness {
     let failed = event.is_err() == Some(true);
@@ -95,6 +99,7 @@ fn readiness(event: &Event) -> Readiness {
     }
 }
 
+// ANCHOR: net
 /// The machine's sockets.
 struct Sockets {
     poller: Arc<Poller>,
@@ -132,7 +137,9 @@ impl Net for Sockets {
         let _ = self.poller.delete(&socket);
     }
 }
+// ANCHOR_END: net
 
+// ANCHOR: waker
 /// Makes the wait return, from any thread.
 struct Notify(Arc<Poller>);
 
@@ -146,7 +153,9 @@ impl Wake for Notify {
         let _ = self.0.notify();
     }
 }
+// ANCHOR_END: waker
 
+// ANCHOR: suite
 #[cfg(test)]
 mod tests {
     use helenus_conformance::{Launched, launch};
@@ -159,3 +168,4 @@ mod tests {
 
     helenus_conformance::mount!(polling, start);
 }
+// ANCHOR_END: suite

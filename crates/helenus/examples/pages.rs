@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{rows} rows");
 
+    // ANCHOR: state
     // Page by page: the state says where the next page begins. It is bytes, to be kept wherever a program keeps them.
     let mut kept: Option<Vec<u8>> = None;
     for page in 1.. {
@@ -38,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => break,
         }
     }
+    // ANCHOR_END: state
     session.close().wait()?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use helenus::reactor::Smol;
 use support::{host, make_table};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // ANCHOR: connect
     // All on this thread. With `smol::spawn` the driver would run on smol's global executor.
     let executor = smol::LocalExecutor::new();
     smol::block_on(executor.run(async {
@@ -21,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         driver.await;
         Ok(())
     }))
+    // ANCHOR_END: connect
 }
 
 async fn work(session: &Session) -> Result<(), helenus::Error> {

@@ -11,10 +11,12 @@ use support::{host, make_table};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // ANCHOR: connect
     // The driver is a future like any other. Spawned here, it shares this thread with all that the program does.
     let (connecting, driver) = Session::builder().contact_point(host()).split(Tokio::task());
     let driver = tokio::spawn(driver);
     let session = connecting.await?;
+    // ANCHOR_END: connect
 
     make_table(&session, "on_tokio", "t (id bigint PRIMARY KEY, name text)").await?;
     let insert = session.prepare("INSERT INTO on_tokio.t (id, name) VALUES (?, ?)").await?;

@@ -14,9 +14,11 @@ const EACH: i64 = 50;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // ANCHOR: connect
     // With the runtime's handle nothing has to be spawned by hand: the launch does it.
     let reactor = Tokio::handle(tokio::runtime::Handle::current());
     let session = Session::builder().contact_point(host()).reactor(reactor).connect().await?;
+    // ANCHOR_END: connect
     make_table(&session, "on_workers", "t (id bigint PRIMARY KEY, name text)").await?;
     let insert = session.prepare("INSERT INTO on_workers.t (id, name) VALUES (?, ?)").await?;
 

@@ -31,11 +31,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (rows,) = here.query("SELECT count(*) FROM two.t", ()).await?.one::<(i64,)>()?;
     assert_eq!(rows, ROWS);
 
+    // ANCHOR: deadlock
     // Blocking here is fine for a session that runs elsewhere. For the one that this thread runs it would wait for itself,
     // and so is an error.
     elsewhere.query("SELECT count(*) FROM two.t", ()).wait()?;
     let error = here.query("SELECT count(*) FROM two.t", ()).wait().expect_err("this thread runs it");
     println!("{error}");
+    // ANCHOR_END: deadlock
 
     elsewhere.close().await;
     here.close().await;

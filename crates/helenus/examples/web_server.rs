@@ -47,6 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Err(format!("the driver held the loop up for {longest:?}").into())
 }
 
+// ANCHOR: serve
 /// Connects, serves what is asked for, and closes.
 async fn serve_with_session() -> Result<(), Box<dyn std::error::Error>> {
     let (connecting, driver) = Session::builder().contact_point(host()).split(Tokio::task());
@@ -59,6 +60,7 @@ async fn serve_with_session() -> Result<(), Box<dyn std::error::Error>> {
     driver.await?;
     Ok(())
 }
+// ANCHOR_END: serve
 
 /// What the handlers share: a handle on the session, and what was prepared once.
 #[derive(Clone)]
