@@ -2,12 +2,30 @@
 
 use crate::shell::{cargo, cargo_target, command, run};
 use anyhow::Result;
+use clap::ValueEnum;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Go to the program as they are: --quick, --only, --in-flight, --rounds, --json FILE, --instructions, ...
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = What::Run)]
+    what: What,
+    /// Go to the program as they are, after `--`: --help, --quick, --only, --in-flight, --rounds, --json FILE, --instructions, ...
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// Requests in flight on one connection: CPU, throughput, latency, memory
+    Run,
+    /// Threads that block
+    Threads,
+    /// Memory of thousands of idle connections
+    Idle,
+    /// System calls per request (needs strace)
+    Syscalls,
+    /// CPU of the node that answers
+    NullServerCost,
 }
 
 pub(crate) fn run_peers(arguments: &Arguments) -> Result<()> {
@@ -21,6 +39,7 @@ pub(crate) fn run_peers(arguments: &Arguments) -> Result<()> {
         "--target-dir",
         "benches/peers/target",
     ]))?;
-    let mut peers = command("benches/peers/target/release/peers", ["run"]);
+    let what = arguments.what.to_possible_value().map(|what| what.get_name().to_owned()).unwrap_or_default();
+    let mut peers = command("benches/peers/target/release/peers", [what]);
     run(peers.args(&arguments.rest).env("HELENUS_BIN", cargo_target().join("release/helenus")))
 }

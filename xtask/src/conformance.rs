@@ -88,7 +88,13 @@ pub(crate) fn run_suites(arguments: &Arguments) -> Result<()> {
     judge(&columns)
 }
 
-/// Whoever has a `tests/conformance.rs`, and an example that shows how others take part.
+/// Suites that are elsewhere: the example of how others take part, and the simulator, whose loop only it can see.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    ("polling", &["-p", "helenus", "--example", "own_reactor"]),
+    ("sim", &["-p", "helenus-sim", "--lib", "conformance::"]),
+];
+
+/// Whoever has a `tests/conformance.rs`, and those elsewhere.
 fn suites() -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     for entry in std::fs::read_dir(root().join("crates"))? {
@@ -101,6 +107,10 @@ fn suites() -> Result<Vec<Suite>> {
         }
     }
     suites.sort_by(|a, b| a.name.cmp(&b.name));
+    for (name, test) in ELSEWHERE {
+        let test = test.iter().map(|argument| (*argument).to_owned()).collect();
+        suites.push(Suite { name: (*name).to_owned(), test });
+    }
     Ok(suites)
 }
 
@@ -197,8 +207,12 @@ fn print_table(columns: &[(String, Mounts)]) {
         println!();
     }
     println!();
+    let mut remarks: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (mount, row, verdict) in each(columns).filter(|(_, _, verdict)| **verdict != Verdict::Ok) {
-        println!("{mount}::{row}: {verdict}");
+        remarks.entry((row, verdict)).or_default().push(mount.as_str());
+    }
+    for ((row, verdict), mounts) in remarks {
+        println!("{row}: {verdict} ({})", mounts.join(", "));
     }
 }
 

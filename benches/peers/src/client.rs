@@ -139,16 +139,21 @@ fn summarise(
     }
 }
 
-struct Readings {
-    at: Instant,
+/// What is read before and after.
+pub(crate) struct Readings {
+    pub(crate) at: Instant,
     user: Duration,
     system: Duration,
-    switches: i64,
+    pub(crate) switches: i64,
     server_cpu: Option<Duration>,
 }
 
 impl Readings {
-    fn take(server_pid: Option<u32>) -> Result<Self> {
+    pub(crate) fn cpu(&self) -> Duration {
+        self.user + self.system
+    }
+
+    pub(crate) fn take(server_pid: Option<u32>) -> Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF)?;
         Ok(Self {
             at: Instant::now(),
@@ -169,7 +174,7 @@ fn forget_peak() -> Result<()> {
     fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs: the peak can't be reset")
 }
 
-fn status_kib(field: &str) -> Result<u64> {
+pub(crate) fn status_kib(field: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|rest| rest.split_whitespace().next()).and_then(|text| text.parse().ok());

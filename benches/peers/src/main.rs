@@ -4,6 +4,7 @@
 
 mod client;
 mod drivers;
+mod idle;
 mod instructions;
 mod latency;
 mod null_cost;
@@ -12,6 +13,8 @@ mod report;
 mod rounds;
 mod serve;
 mod server;
+mod syscalls;
+mod threads;
 mod wire;
 mod workload;
 
@@ -30,6 +33,21 @@ enum Command {
     Run(rounds::RunArgs),
     /// One measurement; `run` starts these
     Client(client::ClientArgs),
+    /// Threads that block, one request at a time each
+    Threads(threads::ThreadsArgs),
+    /// One measurement; `threads` starts these
+    #[command(hide = true)]
+    ThreadsClient(threads::ThreadsClientArgs),
+    /// Memory of connections on which nothing happens but heartbeats
+    Idle(idle::IdleArgs),
+    /// One measurement; `idle` starts these
+    #[command(hide = true)]
+    IdleClient(idle::IdleClientArgs),
+    /// System calls per request, or of a session at rest (needs strace)
+    Syscalls(syscalls::SyscallsArgs),
+    /// One measurement; `syscalls` starts these
+    #[command(hide = true)]
+    RestClient(idle::RestClientArgs),
     /// The bare epoll responder
     Serve(serve::ServeArgs),
     /// CPU per request of `helenus node --null` beside that of the bare epoll responder
@@ -40,6 +58,12 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Run(args) => rounds::run(&args),
         Command::Client(args) => client::run(&args),
+        Command::Threads(args) => threads::run(&args),
+        Command::ThreadsClient(args) => threads::run_client(&args),
+        Command::Idle(args) => idle::run(&args),
+        Command::IdleClient(args) => idle::run_client(&args),
+        Command::Syscalls(args) => syscalls::run(&args),
+        Command::RestClient(args) => idle::run_rest_client(&args),
         Command::Serve(args) => serve::run(&args),
         Command::NullServerCost(args) => null_cost::run(&args),
     }

@@ -198,9 +198,10 @@ fn print_metric(
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(std::iter::once("in flight".to_owned()).chain(depths.iter().map(usize::to_string)));
     for driver in drivers {
-        let row = depths
-            .iter()
-            .map(|depth| cells.get(&(op, *depth, driver)).map_or_else(|| "failed".to_owned(), show));
+        let row = depths.iter().map(|depth| match (cells.get(&(op, *depth, driver)), driver.fits(*depth)) {
+            (Some(cell), _) => show(cell),
+            (None, fits) => if fits { "failed" } else { "-" }.to_owned(),
+        });
         table.add_row(std::iter::once(driver.name().to_owned()).chain(row));
     }
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));

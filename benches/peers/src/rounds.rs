@@ -73,12 +73,13 @@ fn fill_table(server: &Server, cores: Cores) -> Result<()> {
 fn measure_rounds(args: &RunArgs, drivers: &[Driver], server: &Server, cores: Cores, report: &mut Report) {
     let ops = if args.ops.is_empty() { Op::ALL.to_vec() } else { args.ops.clone() };
     let millis = if args.quick { 100 } else { args.millis };
-    let total = report.rounds * ops.len() * args.in_flight.len() * drivers.len();
+    let fitting = |in_flight: &usize| drivers.iter().filter(|driver| driver.fits(*in_flight)).count();
+    let total = report.rounds * ops.len() * args.in_flight.iter().map(fitting).sum::<usize>();
     let mut done = 0;
     for _ in 0..report.rounds {
         for op in &ops {
             for in_flight in &args.in_flight {
-                for driver in drivers {
+                for driver in drivers.iter().filter(|driver| driver.fits(*in_flight)) {
                     let task = Task { millis, ..Task::new(*driver, *op, *in_flight) };
                     match task.measure(server, cores) {
                         Ok(measurement) => report.measurements.push(measurement),

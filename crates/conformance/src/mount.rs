@@ -103,7 +103,9 @@ const fn lacks_in_simulation(needs: Needs) -> Option<&'static str> {
         Needs::Network => None,
         Needs::Descriptors => Some("no descriptors"),
         Needs::Threads => Some("no threads"),
+        Needs::Kernel => Some("its network cuts bytes at random"),
         Needs::Names => Some("no names but those of its nodes"),
+        Needs::Panics => Some("a panic of its machine is a finding, and ends the run"),
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Probe {
     deadline: Option<Time>,
     room: Vec<u8>,
     bytes: Vec<u8>,
+    told_to_panic: bool,
 }
 
 #[derive(Default)]
@@ -76,6 +77,7 @@ impl Probe {
             deadline: None,
             room: vec![0; ROOM],
             bytes: pattern(0, BLOCK + PATTERN_PERIOD),
+            told_to_panic: false,
         }
     }
 
@@ -130,7 +132,10 @@ impl Probe {
             }
             Command::Deadline(after) => self.deadline = Some(self.now + after),
             Command::DeadlineAt(time) => self.deadline = Some(time),
-            Command::Panic => panic!("told to"),
+            Command::Panic => {
+                self.told_to_panic = true;
+                panic!("told to");
+            }
             Command::Exit => self.actions.push_back(Action::Exit),
         }
     }
@@ -425,7 +430,8 @@ impl Drop for Probe {
         *lock(&self.shared.inbox) = Inbox::default();
         let by_panic = std::thread::panicking();
         self.log(|log| (log.dropped, log.dropped_by_panic) = (true, by_panic));
-        if by_panic {
+        // Not if it is the row that panics.
+        if self.told_to_panic {
             panic!("one more, while the first one unwinds");
         }
     }

@@ -20,11 +20,13 @@ mod statement;
 mod sync;
 #[cfg(helenus_loom)]
 pub mod sync;
+mod syntax;
 mod time;
 mod token;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
 pub use statement::{Opening, PreparedStatement, SeenMetadata};
+pub use syntax::SyntaxError;
 pub use time::Time;
 pub use token::{RoutingKey, RoutingKeyError, Token};

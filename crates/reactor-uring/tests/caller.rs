@@ -1,4 +1,5 @@
 //! The caller's thread as the loop: what a turn costs, and when it comes back.
+#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::thread;

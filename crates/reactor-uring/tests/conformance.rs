@@ -1,4 +1,5 @@
 //! The suite, on threads of its own and on the caller's.
+#![cfg(target_os = "linux")]
 
 use helenus_conformance::{Launched, launch};
 use helenus_core::reactor::Seed;

@@ -1,4 +1,5 @@
 //! Several shards, each on its thread.
+#![cfg(target_os = "linux")]
 
 use std::future::Future;
 use std::pin::pin;

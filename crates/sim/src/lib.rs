@@ -14,6 +14,9 @@
 //! assert_eq!(report.violations, []);
 //! ```
 
+#[cfg(test)]
+mod conformance;
+mod driver;
 mod history;
 mod link;
 mod net;
@@ -80,9 +83,9 @@ pub fn run(seed: u64, options: Options) -> Report {
     }
     Report {
         tally: users.history.tally,
-        trace_hash: world.net.trace.hash() ^ users.history.digest,
-        elapsed: world.net.now.since(Time::ZERO),
-        turns: world.turns,
+        trace_hash: world.driver.net.trace.hash() ^ users.history.digest,
+        elapsed: world.driver.net.now.since(Time::ZERO),
+        turns: world.driver.turns,
         violations: users.history.violations().to_vec(),
     }
 }

@@ -157,6 +157,12 @@ impl Link {
             && !(self.ended || self.broken || self.blocked)
     }
 
+    /// Bytes that a node has sent and the machine has not read.
+    #[cfg(test)]
+    pub(crate) fn unread(&self) -> usize {
+        self.to_client.bytes + self.received.len()
+    }
+
     /// `read(2)`.
     pub(crate) fn read(&mut self, room: &mut [u8], network: &Network, rng: &mut Rng) -> io::Result<usize> {
         if self.broken {

@@ -119,7 +119,7 @@ impl Net {
         if count == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if self.rng.chance(300) {
+        if self.rng.chance(self.network.short_write) {
             count = self.rng.index(count) + 1;
         }
         self.send_to_node(link, &bytes[..count]);
@@ -155,7 +155,7 @@ impl Net {
 
     /// The client closes its side.
     pub(crate) fn close_by_client(&mut self, link: usize) {
-        let reset = self.rng.chance(300);
+        let reset = self.rng.chance(self.network.client_reset);
         let which = &mut self.links[link];
         which.phase = Phase::Gone;
         which.block = None;
@@ -276,7 +276,7 @@ impl Net {
         server.answer(stream, frame, bare, held)
     }
 
-    fn send_to_client(&mut self, link: usize, bytes: &[u8]) {
+    pub(crate) fn send_to_client(&mut self, link: usize, bytes: &[u8]) {
         self.trace.bytes(self.now, "answer", link, bytes);
         let times = self.links[link].to_client.send(self.now, bytes, &self.network, &mut self.rng);
         for time in times {
@@ -284,7 +284,7 @@ impl Net {
         }
     }
 
-    fn end_to_client(&mut self, link: usize, reset: bool) {
+    pub(crate) fn end_to_client(&mut self, link: usize, reset: bool) {
         if let Some(time) = self.links[link].to_client.end(self.now, reset, &self.network, &mut self.rng) {
             self.at(time, Happening::ToClient(link));
         }

@@ -47,6 +47,10 @@ pub(crate) struct Network {
     pub(crate) spurious: u32,
     pub(crate) refuse: u32,
     pub(crate) connect_hole: u32,
+    /// Closes of the client that lose what is on its way to the node.
+    pub(crate) client_reset: u32,
+    /// Writes that take less than they could.
+    pub(crate) short_write: u32,
 }
 
 /// What nodes do to a request, a connection, or to themselves.
@@ -157,6 +161,8 @@ impl Network {
             spurious: rng.pick(&[0, 0, 100]),
             refuse: fault * 5,
             connect_hole: fault,
+            client_reset: 300,
+            short_write: 300,
         }
     }
 }

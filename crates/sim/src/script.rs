@@ -1,15 +1,12 @@
 //! What happens around the machine: connections come and go, nodes fail and come back, users act, all is repaired, and the
 //! end.
 
-use std::io;
 use std::time::Duration;
 
 use helenus_core::Time;
-use helenus_core::reactor::{CloseCause, Event, Machine};
 
-use crate::link::Phase;
 use crate::net::Happening;
-use crate::node::{Deed, Server};
+use crate::node::Deed;
 use crate::plan::Manners;
 use crate::users::{Wish, lock};
 use crate::world::World;
@@ -17,20 +14,20 @@ use crate::world::World;
 impl World {
     /// What will happen whatever the machine does.
     pub(crate) fn schedule(&mut self) {
-        self.net.at(Time::ZERO, Happening::User(Wish::Connect));
+        self.driver.net.at(Time::ZERO, Happening::User(Wish::Connect));
         let span = self.plan.load.span;
         let faults = self.plan.manners.node_fault / 5;
         for _ in 0..faults {
             let at = self.moment(span);
-            self.net.after(at, Happening::NodeFault);
+            self.driver.net.after(at, Happening::NodeFault);
         }
         if self.plan.dropped {
             let at = self.moment(span * 2);
-            return self.net.after(at, Happening::Drop);
+            return self.driver.net.after(at, Happening::Drop);
         }
-        if self.net.rng.chance(200) {
+        if self.driver.net.rng.chance(200) {
             let at = self.moment(span * 2);
-            return self.net.after(at, Happening::Close);
+            return self.driver.net.after(at, Happening::Close);
         }
         let config = &self.plan.config;
         // Until a dead connection is noticed, given up, and the pause before the next attempt is over.
@@ -40,42 +37,26 @@ impl World {
             + config.reconnect_max * 2
             + Duration::from_secs(3);
         let calm = span + Duration::from_secs(3);
-        self.net.after(calm, Happening::Calm);
-        self.net.after(calm + healing, Happening::Probe);
-        self.net.after(calm + healing + Duration::from_secs(4), Happening::CheckProbes);
-        self.net.after(calm + healing + Duration::from_secs(5), Happening::Close);
+        self.driver.net.after(calm, Happening::Calm);
+        self.driver.net.after(calm + healing, Happening::Probe);
+        self.driver.net.after(calm + healing + Duration::from_secs(4), Happening::CheckProbes);
+        self.driver.net.after(calm + healing + Duration::from_secs(5), Happening::Close);
     }
 
     fn moment(&mut self, span: Duration) -> Duration {
-        Duration::from_micros(self.net.rng.between(0, span.as_micros() as u64))
+        Duration::from_micros(self.driver.net.rng.between(0, span.as_micros() as u64))
     }
 
     pub(crate) fn happen(&mut self, happening: Happening) {
-        let now = self.net.now;
+        let now = self.driver.net.now;
         match happening {
-            Happening::Connected(link) | Happening::Refused(link)
-                if self.net.links[link].phase != Phase::Connecting => {}
-            Happening::Connected(link) => {
-                self.net.trace.note(now, "connected", &[link as u64]);
-                self.net.links[link].phase = Phase::Open;
-                self.net.links[link].server = Some(Server::default());
-                let conn = self.net.links[link].conn;
-                self.with_machine(|machine| machine.handle(now, Event::Opened { conn }));
-            }
-            Happening::Refused(link) => {
-                self.net.trace.note(now, "refused", &[link as u64]);
-                self.net.links[link].phase = Phase::Gone;
-                let conn = self.net.links[link].conn;
-                let cause = CloseCause::Connect(io::ErrorKind::ConnectionRefused.into());
-                self.with_machine(|machine| {
-                    machine.handle(now, Event::Closed { conn, accepted_bytes: 0, cause });
-                });
-            }
+            Happening::Connected(link) => self.driver.answered(link, true),
+            Happening::Refused(link) => self.driver.answered(link, false),
             Happening::ToNode(link) => self.arrive_at_node(link),
-            Happening::ToClient(link) => self.net.arrive_at_client(link),
+            Happening::ToClient(link) => self.driver.net.arrive_at_client(link),
             Happening::Deed(link, deed) => {
-                self.net.trace.say(now, || format!("link {link}: {deed:?}"));
-                if self.net.act(link, deed) {
+                self.driver.net.trace.say(now, || format!("link {link}: {deed:?}"));
+                if self.driver.net.act(link, deed) {
                     lock(&self.users).history.tally.resets += 1;
                 }
             }
@@ -94,30 +75,23 @@ impl World {
             }
             Happening::Drop => {
                 lock(&self.users).closing = true;
-                self.machine = None;
+                self.driver.machine = None;
                 lock(&self.users).run_tasks();
             }
         }
     }
 
-    fn with_machine(&mut self, call: impl FnOnce(&mut dyn Machine)) {
-        if let Some(machine) = &mut self.machine {
-            machine.begin(self.net.now);
-            self.asleep = false;
-            call(&mut **machine);
-        }
-    }
-
     pub(crate) fn arrive_at_node(&mut self, link: usize) {
-        let Some(bytes) = self.net.arrive_at_node(link) else { return };
-        let node = &mut self.nodes[self.net.links[link].node];
-        let Some(server) = &mut self.net.links[link].server else { return };
-        let deeds = node.receive(link, server, &bytes, &mut self.net.rng, &mut lock(&self.users).history);
-        self.net.schedule(link, deeds);
+        let Some(bytes) = self.driver.net.arrive_at_node(link) else { return };
+        let node = &mut self.nodes[self.driver.net.links[link].node];
+        let Some(server) = &mut self.driver.net.links[link].server else { return };
+        let deeds =
+            node.receive(link, server, &bytes, &mut self.driver.net.rng, &mut lock(&self.users).history);
+        self.driver.net.schedule(link, deeds);
     }
 
     fn user(&mut self, wish: Wish) {
-        self.net.trace.say(self.net.now, || format!("user: {wish:?}"));
+        self.driver.net.trace.say(self.driver.net.now, || format!("user: {wish:?}"));
         let mut users = lock(&self.users);
         match wish {
             Wish::Submit => users.submit(),
@@ -130,39 +104,39 @@ impl World {
 
     /// A node restarts, or stands still for a while.
     fn node_fault(&mut self) {
-        let node = self.net.rng.index(self.nodes.len());
-        let back = Duration::from_millis(self.net.rng.between(1, 2_000));
-        if self.net.rng.chance(500) {
+        let node = self.driver.net.rng.index(self.nodes.len());
+        let back = Duration::from_millis(self.driver.net.rng.between(1, 2_000));
+        if self.driver.net.rng.chance(500) {
             self.nodes[node].paused = true;
         } else {
             self.nodes[node].forget();
             self.nodes[node].down = true;
             self.break_links(Some(node));
         }
-        self.net.after(back, Happening::NodeUp(node));
+        self.driver.net.after(back, Happening::NodeUp(node));
     }
 
     pub(crate) fn node_up(&mut self, node: usize) {
         self.nodes[node].down = false;
         self.nodes[node].paused = false;
-        for link in 0..self.net.links.len() {
-            if self.net.links[link].node != node {
+        for link in 0..self.driver.net.links.len() {
+            if self.driver.net.links[link].node != node {
                 continue;
             }
             // What came meanwhile is read now.
-            let Some(server) = &mut self.net.links[link].server else { continue };
+            let Some(server) = &mut self.driver.net.links[link].server else { continue };
             let history = &mut lock(&self.users).history;
-            let deeds = self.nodes[node].receive(link, server, &[], &mut self.net.rng, history);
-            self.net.schedule(link, deeds);
+            let deeds = self.nodes[node].receive(link, server, &[], &mut self.driver.net.rng, history);
+            self.driver.net.schedule(link, deeds);
         }
     }
 
     fn break_links(&mut self, node: Option<usize>) {
-        for link in 0..self.net.links.len() {
-            let which = &self.net.links[link];
+        for link in 0..self.driver.net.links.len() {
+            let which = &self.driver.net.links[link];
             if which.server.is_some() && node.is_none_or(|node| which.node == node) {
-                let reset = self.net.rng.chance(700);
-                self.net.act(link, Deed::Close { reset });
+                let reset = self.driver.net.rng.chance(700);
+                self.driver.net.act(link, Deed::Close { reset });
             }
         }
     }
@@ -179,13 +153,13 @@ impl World {
             connection_fault: 0,
             node_fault: 0,
         };
-        (self.net.network.refuse, self.net.network.connect_hole) = (0, 0);
+        (self.driver.net.network.refuse, self.driver.net.network.connect_hole) = (0, 0);
         for node in 0..self.nodes.len() {
             self.nodes[node].manners = quiet.clone();
             self.node_up(node);
         }
         // Who waits without a timeout for what never comes would wait for ever.
-        if self.plan.load.patient > 0 || self.net.rng.chance(500) {
+        if self.plan.load.patient > 0 || self.driver.net.rng.chance(500) {
             self.break_links(None);
         }
         lock(&self.users).rest();

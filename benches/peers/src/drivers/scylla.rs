@@ -2,6 +2,7 @@
 
 use super::{Client, tasks};
 use crate::latency::Sampler;
+use crate::threads::{self, Blocking};
 use crate::workload::{Chain, Data, KEY_BYTES, Op, VALUE_BYTES};
 use anyhow::{Context, Result, ensure};
 use scylla::client::PoolSize;
@@ -24,6 +25,10 @@ pub(super) fn connect(
     op: Op,
     in_flight: usize,
 ) -> Result<Box<dyn Client>> {
+    Ok(Box::new(connect_shared(kind, server, op, in_flight)?))
+}
+
+fn connect_shared(kind: Runtime, server: SocketAddr, op: Op, in_flight: usize) -> Result<Scylla> {
     let runtime = match kind {
         Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
         Runtime::MultiThread => {
@@ -41,7 +46,18 @@ pub(super) fn connect(
         anyhow::Ok((session, prepared))
     })?;
     let shared = Arc::new(Shared { session, prepared, data: Data::new(), op });
-    Ok(Box::new(Scylla { runtime, shared, in_flight }))
+    Ok(Scylla { runtime, shared, in_flight })
+}
+
+/// For threads that block on the multi-thread runtime.
+pub(super) fn blocking(server: SocketAddr) -> Result<Arc<dyn Blocking>> {
+    Ok(Arc::new(connect_shared(Runtime::MultiThread, server, threads::OP, 1)?))
+}
+
+impl Blocking for Scylla {
+    fn insert(&self, number: u64) -> Result<()> {
+        self.runtime.block_on(self.shared.insert(number))
+    }
 }
 
 struct Scylla {

@@ -84,7 +84,7 @@ pub(crate) fn tells_a_reset_in_the_middle_of_a_frame(mount: &Mount) {
         rig.wait("the reset", |log| log.broken.iter().any(|(broken, _)| *broken == conn));
 
         rig.join(peer);
-        assert!(rig.remote.log().received.get(&conn).is_none_or(|count| *count == 5));
+        assert!(rig.remote.log().received.get(&conn).is_none_or(|count| *count <= 5));
     }
     let log = rig.end();
     assert_eq!(log.broken.len(), 20);

@@ -49,8 +49,12 @@ pub enum Needs {
     Descriptors,
     /// Threads that push while the loop runs.
     Threads,
+    /// A kernel that cuts nothing without need.
+    Kernel,
     /// A resolver.
     Names,
+    /// Panics of a machine that are contained.
+    Panics,
 }
 
 /// The connection of rows that need but one.
@@ -82,7 +86,7 @@ macro_rules! __with_rows {
             [closing closes_while_bytes_are_unsent Closing Network]
             [closing says_how_much_the_kernel_took Loss Network]
             [closing exits_with_connections_open_full_and_connecting Closing Network]
-            [closing lets_go_after_a_panic_of_the_machine Closing Threads]
+            [closing lets_go_after_a_panic_of_the_machine Closing Panics]
             [closing leaves_nothing_after_twenty_lives Closing Network]
             [waking wakes_for_a_push_while_asleep Loss Network]
             [waking loses_no_push_that_races_with_its_sleep Loss Threads]
@@ -97,11 +101,11 @@ macro_rules! __with_rows {
             [jobs answers_each_of_many_lookups_once Loss Names]
             [jobs exits_while_a_name_is_looked_up Closing Names]
             [shards runs_two_machines Loss Network]
-            [shards lets_a_machine_live_when_another_panics Closing Threads]
-            [load serves_a_thousand_connections Loss Descriptors]
+            [shards lets_a_machine_live_when_another_panics Closing Panics]
+            [load serves_a_thousand_connections Loss Network]
             [load is_fair_while_another_connection_floods Cost Network]
             [load is_idle_when_nothing_happens Cost Network]
-            [load makes_no_turn_in_vain Cost Network]
+            [load makes_no_turn_in_vain Cost Kernel]
         }
     };
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::option::MAX_DEPTH;
+use super::type_name::dimension;
 use super::{ColumnType, EncodeError, UdtType};
 
 const PACKAGE: &str = "org.apache.cassandra.db.marshal.";
@@ -91,7 +92,7 @@ impl<'a> Parser<'a> {
         let element = self.class(depth)?;
         self.expect(',')?;
         self.rest = self.rest.trim_start();
-        let dimension = self.word()?.parse().ok()?;
+        let dimension = dimension(self.word()?)?;
         self.expect(')')?;
         Some(ColumnType::Vector(Arc::new(element), dimension))
     }
@@ -322,7 +323,8 @@ mod tests {
             "MapType(Int32Type)",
             "Int32Type)",
             "VectorType(FloatType , -1)",
-            "VectorType(FloatType , 65536)",
+            "VectorType(FloatType , 0)",
+            "VectorType(FloatType , 2147483648)",
             "UserType(ks,7,61:Int32Type)",
             "UserType(ks,zz)",
             "UserType(ks,ff)",

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::syntax::{Name, write_quoted};
+
 /// A CQL type, as the server describes columns and bind markers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -59,8 +61,8 @@ pub enum ColumnType {
     Uuid,
     /// Arbitrary-precision integer.
     VarInt,
-    /// `vector<element, dimension>`.
-    Vector(Arc<Self>, u16),
+    /// `vector<element, dimension>`: so many elements, at least one and at most `i32::MAX`.
+    Vector(Arc<Self>, u32),
 }
 
 /// A user-defined type: its name and fields in order.
@@ -74,7 +76,9 @@ pub struct UdtType {
     pub fields: Box<[(Box<str>, ColumnType)]>,
 }
 
-/// As CQL writes it: `map<text, frozen<list<int>>>` without the `frozen`, which the protocol doesn't carry.
+/// As CQL writes it, but that `map<text, frozen<list<int>>>` is without the `frozen`, which the protocol doesn't carry.
+/// User-defined types go by their names, or written out in the alternate form (`{:#}`) and if they have none:
+/// `udt{name type, ...}`.
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
@@ -83,7 +87,7 @@ impl fmt::Display for ColumnType {
             Self::Blob => "blob",
             Self::Boolean => "boolean",
             Self::Counter => "counter",
-            Self::Custom(class) => return write!(f, "'{class}'"),
+            Self::Custom(class) => return write_quoted(class, '\'', f),
             Self::Date => "date",
             Self::Decimal => "decimal",
             Self::Double => "double",
@@ -91,27 +95,50 @@ impl fmt::Display for ColumnType {
             Self::Float => "float",
             Self::Inet => "inet",
             Self::Int => "int",
-            Self::List(element) => return write!(f, "list<{element}>"),
-            Self::Map(pair) => return write!(f, "map<{}, {}>", pair.0, pair.1),
-            Self::Set(element) => return write!(f, "set<{element}>"),
+            Self::List(element) => return write_parameters("list", &[&**element], f),
+            Self::Map(pair) => return write_parameters("map", &[&pair.0, &pair.1], f),
+            Self::Set(element) => return write_parameters("set", &[&**element], f),
             Self::SmallInt => "smallint",
             Self::Text => "text",
             Self::Time => "time",
             Self::Timestamp => "timestamp",
             Self::TimeUuid => "timeuuid",
             Self::TinyInt => "tinyint",
-            Self::Tuple(fields) => {
-                f.write_str("tuple<")?;
-                for (i, field) in fields.iter().enumerate() {
-                    write!(f, "{}{field}", if i > 0 { ", " } else { "" })?;
-                }
-                return f.write_str(">");
-            }
-            Self::Udt(udt) => return write!(f, "{}.{}", udt.keyspace, udt.name),
+            Self::Tuple(fields) => return write_parameters("tuple", &fields.iter().collect::<Vec<_>>(), f),
+            Self::Udt(udt) => return write_udt(udt, f),
             Self::Uuid => "uuid",
             Self::VarInt => "varint",
-            Self::Vector(element, dimension) => return write!(f, "vector<{element}, {dimension}>"),
+            Self::Vector(element, dimension) => {
+                return write_parameters("vector", &[&**element as &dyn fmt::Display, dimension], f);
+            }
         };
         f.write_str(name)
     }
+}
+
+/// Each in the form of the whole, alternate or not.
+fn write_parameters<T: fmt::Display>(
+    name: &str,
+    parameters: &[T],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{name}<")?;
+    for (index, parameter) in parameters.iter().enumerate() {
+        f.write_str(if index > 0 { ", " } else { "" })?;
+        parameter.fmt(f)?;
+    }
+    f.write_str(">")
+}
+
+fn write_udt(udt: &UdtType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let UdtType { keyspace, name, fields } = udt;
+    if !f.alternate() && !name.is_empty() {
+        return write!(f, "{}.{}", Name(keyspace), Name(name));
+    }
+    f.write_str("udt{")?;
+    for (index, (field, ty)) in fields.iter().enumerate() {
+        write!(f, "{}{} ", if index > 0 { ", " } else { "" }, Name(field))?;
+        fmt::Display::fmt(ty, f)?;
+    }
+    f.write_str("}")
 }

@@ -34,6 +34,7 @@ mod option;
 pub mod request;
 pub mod response;
 pub mod segment;
+mod type_name;
 mod version;
 pub mod wire;
 

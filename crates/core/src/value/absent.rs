@@ -140,7 +140,7 @@ impl<'a, T: DecodeValue<'a>> DecodeValue<'a> for MaybeEmpty<T> {
 }
 
 /// Whether Cassandra takes zero bytes as a value of this type.
-fn can_be_empty(column_type: &ColumnType) -> bool {
+pub(super) fn can_be_empty(column_type: &ColumnType) -> bool {
     use ColumnType as T;
     match column_type {
         T::Ascii | T::BigInt | T::Blob | T::Boolean | T::Counter | T::Custom(_) | T::Decimal | T::Double => {

@@ -1,22 +1,29 @@
-//! Lists and sets: a count, then that many elements, each with its length (sections 6.11 and 6.14 of v4).
+//! Lists and sets: a count, then that many elements, each with its length (sections 6.11 and 6.14 of v4). Vectors: elements
+//! without a count.
 
 use std::collections::BTreeSet;
+#[expect(clippy::disallowed_types, reason = "the hasher is the caller's")]
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash};
 
+use super::elements::{Lengths, Parts};
 use super::writer::length_of;
 use super::{DecodeValue, DecodeValueError, EncodeError, EncodeValue, TypeMismatch, ValueWriter};
 use crate::protocol::ColumnType;
 
-macro_rules! encode_collection {
-    ($(($($generics:tt)*) $type:ty: $($column_type:ident)|+;)+) => {$(
+macro_rules! encode_sequence {
+    ($(($($generics:tt)*) $type:ty),+ $(,)?) => {$(
         impl<$($generics)*> EncodeValue for $type {
             fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-                match column_type {
-                    $(ColumnType::$column_type(element))|+ => {
-                        encode_elements(self.iter(), |value, out| value.encode(element, out), out)
-                            .map_err(|error| whole::<Self>(error, column_type))
+                let encoded = match column_type {
+                    ColumnType::List(element) => encode_list(self.iter(), element, out),
+                    ColumnType::Set(element) => encode_set(self.iter(), element, out),
+                    ColumnType::Vector(element, dimension) => {
+                        encode_vector(self.iter(), element, *dimension as usize, out)
                     }
-                    _ => Err(TypeMismatch::bind::<Self>(column_type).into()),
-                }
+                    _ => return Err(TypeMismatch::bind::<Self>(column_type).into()),
+                };
+                encoded.map_err(|error| whole::<Self>(error, column_type))
             }
 
             fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
@@ -26,75 +33,125 @@ macro_rules! encode_collection {
     )+};
 }
 
-encode_collection! {
-    (T: EncodeValue) [T]: List | Set;
-    (T: EncodeValue) Vec<T>: List | Set;
-    (T: EncodeValue, const N: usize) [T; N]: List | Set;
-    (T: EncodeValue) BTreeSet<T>: Set;
+encode_sequence! {
+    (T: EncodeValue) [T],
+    (T: EncodeValue) Vec<T>,
+    (T: EncodeValue, const N: usize) [T; N],
 }
 
-/// Null reads as the empty collection, for the server itself can't tell the two apart unless the collection is frozen;
-/// `Option<Vec<T>>` tells what came.
+macro_rules! sets {
+    ($($(#[$attribute:meta])* ($($bounds:tt)*) ($($other:tt)*) $type:ty;)+) => {$(
+        $(#[$attribute])*
+        impl<T: EncodeValue $($other)*> EncodeValue for $type {
+            fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
+                match column_type {
+                    ColumnType::Set(element) => encode_set(self.iter(), element, out)
+                        .map_err(|error| whole::<Self>(error, column_type)),
+                    _ => Err(TypeMismatch::bind::<Self>(column_type).into()),
+                }
+            }
+
+            fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
+                encode_elements(self.iter(), T::encode_untyped, out)
+            }
+        }
+
+        /// Null reads as the empty set, as it does for `Vec`.
+        $(#[$attribute])*
+        impl<'a, T: DecodeValue<'a> + $($bounds)* $($other)*> DecodeValue<'a> for $type {
+            fn check(column_type: &ColumnType) -> Result<(), TypeMismatch> {
+                match column_type {
+                    ColumnType::Set(element) if T::check(element).is_ok() => Ok(()),
+                    _ => Err(TypeMismatch::read::<Self>(column_type)),
+                }
+            }
+
+            fn decode(column_type: &ColumnType, bytes: Option<&'a [u8]>) -> Result<Self, DecodeValueError> {
+                let mut values = Self::default();
+                Elements::new(column_type, bytes)?.each(|value| {
+                    values.insert(value);
+                })?;
+                Ok(values)
+            }
+        }
+    )+};
+}
+
+sets! {
+    (Ord) () BTreeSet<T>;
+    #[expect(clippy::disallowed_types, reason = "the hasher is the caller's")]
+    (Hash + Eq) (, S: BuildHasher + Default) HashSet<T, S>;
+}
+
+/// A null list or set reads as an empty one, for the server itself can't tell the two apart unless it is frozen;
+/// `Option<Vec<T>>` tells what came. A null vector is [`DecodeValueError::Null`].
 impl<'a, T: DecodeValue<'a>> DecodeValue<'a> for Vec<T> {
     fn check(column_type: &ColumnType) -> Result<(), TypeMismatch> {
-        match column_type {
-            ColumnType::List(element) | ColumnType::Set(element) if T::check(element).is_ok() => Ok(()),
-            _ => Err(TypeMismatch::read::<Self>(column_type)),
-        }
+        check_sequence::<Self, T>(column_type)
     }
 
     fn decode(column_type: &ColumnType, bytes: Option<&'a [u8]>) -> Result<Self, DecodeValueError> {
         let elements = Elements::new(column_type, bytes)?;
-        // Each element has 4 bytes of length, so the count is bounded by the bytes present.
+        // Bounded by the bytes present.
         let mut values = Self::with_capacity(elements.count);
         elements.each(|value| values.push(value))?;
         Ok(values)
     }
 }
 
-/// Null reads as the empty set, as it does for `Vec`.
-impl<'a, T: DecodeValue<'a> + Ord> DecodeValue<'a> for BTreeSet<T> {
+/// A collection or vector of exactly `N` elements.
+impl<'a, T: DecodeValue<'a>, const N: usize> DecodeValue<'a> for [T; N] {
     fn check(column_type: &ColumnType) -> Result<(), TypeMismatch> {
         match column_type {
-            ColumnType::Set(element) if T::check(element).is_ok() => Ok(()),
-            _ => Err(TypeMismatch::read::<Self>(column_type)),
+            ColumnType::Vector(_, dimension) if *dimension as usize != N => {
+                Err(TypeMismatch::read::<Self>(column_type))
+            }
+            _ => check_sequence::<Self, T>(column_type),
         }
     }
 
     fn decode(column_type: &ColumnType, bytes: Option<&'a [u8]>) -> Result<Self, DecodeValueError> {
-        let mut values = Self::new();
-        Elements::new(column_type, bytes)?.each(|value| {
-            values.insert(value);
-        })?;
-        Ok(values)
+        let values = Vec::decode(column_type, bytes)?;
+        values
+            .try_into()
+            .map_err(|_| DecodeValueError::Invalid("it has another number of elements: read it as a Vec"))
     }
 }
 
-/// The elements of a collection that are still to be read.
-struct Elements<'c, 'a> {
+fn check_sequence<'a, V, T: DecodeValue<'a>>(column_type: &ColumnType) -> Result<(), TypeMismatch> {
+    use ColumnType::{List, Set, Vector};
+    match column_type {
+        List(element) | Set(element) | Vector(element, _) if T::check(element).is_ok() => Ok(()),
+        _ => Err(TypeMismatch::read::<V>(column_type)),
+    }
+}
+
+/// The elements of a list, set or vector that are still to be read.
+pub(super) struct Elements<'c, 'a> {
     element: &'c ColumnType,
+    null_allowed: bool,
     count: usize,
-    rest: &'a [u8],
+    parts: Parts<'a>,
 }
 
 impl<'c, 'a> Elements<'c, 'a> {
     fn new(column_type: &'c ColumnType, bytes: Option<&'a [u8]>) -> Result<Self, DecodeValueError> {
-        let (ColumnType::List(element) | ColumnType::Set(element)) = column_type else {
-            return Err(DecodeValueError::Invalid("its type is not a collection"));
+        let (element, null_allowed) = match column_type {
+            // Lists in `IN (...)` may have null.
+            ColumnType::List(element) => (element, true),
+            ColumnType::Set(element) => (element, false),
+            ColumnType::Vector(element, dimension) => {
+                let count = *dimension as usize;
+                let parts = Parts::of_vector(bytes.ok_or(DecodeValueError::Null)?, element, count)?;
+                return Ok(Self { element, null_allowed: false, count, parts });
+            }
+            _ => return Err(DecodeValueError::Invalid("its type is not a collection")),
         };
-        let Some(bytes) = bytes else {
-            return Ok(Self { element, count: 0, rest: &[] });
+        let (count, parts) = match bytes {
+            Some(bytes) => Parts::counted(bytes, 1)?,
+            None => (0, Parts::new(&[], Lengths::Int)),
         };
-        let (count, rest) = bytes.split_first_chunk().ok_or_else(|| match bytes.len() {
-            0 => DecodeValueError::Empty,
-            actual => DecodeValueError::Length { expected: 4, actual },
-        })?;
-        let count = usize::try_from(i32::from_be_bytes(*count))
-            .map_err(|_| DecodeValueError::Invalid("its element count is negative"))?;
-        if rest.len() / 4 < count {
-            return Err(DecodeValueError::Invalid("it has fewer bytes than its element count needs"));
-        }
-        Ok(Self { element, count, rest })
+        Ok(Self { element, null_allowed, count, parts })
     }
 
     fn each<T: DecodeValue<'a>>(mut self, mut take: impl FnMut(T)) -> Result<(), DecodeValueError> {
@@ -102,25 +159,54 @@ impl<'c, 'a> Elements<'c, 'a> {
             let value = self.next_element().and_then(|bytes| T::decode(self.element, bytes));
             take(value.map_err(|error| DecodeValueError::Element(Box::new((index, error))))?);
         }
-        match self.rest.len() {
-            0 => Ok(()),
-            bytes => Err(DecodeValueError::Trailing { bytes }),
-        }
+        self.parts.finish()
     }
 
+    #[inline]
     fn next_element(&mut self) -> Result<Option<&'a [u8]>, DecodeValueError> {
-        let (length, rest) =
-            self.rest.split_first_chunk().ok_or(DecodeValueError::Invalid("its length is cut off"))?;
-        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-            self.rest = rest;
-            return Ok(None);
-        };
-        let (bytes, rest) = rest
-            .split_at_checked(length)
-            .ok_or(DecodeValueError::Length { expected: length, actual: rest.len() })?;
-        self.rest = rest;
-        Ok(Some(bytes))
+        match self.parts.take()? {
+            None if !self.null_allowed => Err(NULL_INSIDE),
+            bytes => Ok(bytes),
+        }
     }
+}
+
+pub(super) const NULL_INSIDE: DecodeValueError =
+    DecodeValueError::Invalid("it is null, which Cassandra has only in lists, tuples and user-defined types");
+
+pub(super) fn encode_list<T: EncodeValue>(
+    values: impl ExactSizeIterator<Item = T>,
+    element: &ColumnType,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    encode_elements(values, |value, out| value.encode(element, out), out)
+}
+
+pub(super) fn encode_set<T: EncodeValue>(
+    values: impl ExactSizeIterator<Item = T>,
+    element: &ColumnType,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    encode_elements(values, |value, out| out.not_null(|out| value.encode(element, out)), out)
+}
+
+pub(super) fn encode_vector<T: EncodeValue>(
+    values: impl ExactSizeIterator<Item = T>,
+    element: &ColumnType,
+    dimension: usize,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), EncodeError> {
+    if values.len() != dimension {
+        return Err(EncodeError::Dimension { expected: dimension, actual: values.len() });
+    }
+    let lengths = Lengths::in_vector(element);
+    out.nested(|out| {
+        for (index, value) in values.enumerate() {
+            out.vector_element(lengths, |out| value.encode(element, out))
+                .map_err(|error| EncodeError::Element(Box::new((index, error))))?;
+        }
+        Ok(())
+    })
 }
 
 fn encode_elements<T>(
@@ -138,7 +224,7 @@ fn encode_elements<T>(
 }
 
 /// A wrong element type is a wrong type of the whole: that is what the person who binds it can change.
-fn whole<T: ?Sized>(error: EncodeError, column_type: &ColumnType) -> EncodeError {
+pub(super) fn whole<T: ?Sized>(error: EncodeError, column_type: &ColumnType) -> EncodeError {
     match error {
         EncodeError::Element(element) if matches!(element.1, EncodeError::Type(_)) => {
             TypeMismatch::bind::<T>(column_type).into()

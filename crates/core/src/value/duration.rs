@@ -1,9 +1,13 @@
-//! CQL durations, and the variable-length integers that they are made of.
+//! CQL durations.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::decode::not_null;
-use super::{DecodeValue, DecodeValueError, EncodeError, EncodeValue, TypeMismatch, ValueWriter};
+use super::vint::{MAX_LEN, put_vint, take_vint};
+use super::{
+    DecodeValue, DecodeValueError, EncodeError, EncodeValue, ParseValueError, TypeMismatch, ValueWriter,
+};
 use crate::protocol::ColumnType;
 
 /// CQL `duration`: months, days and nanoseconds, kept apart because months and days differ in length. None of them is
@@ -67,7 +71,7 @@ impl EncodeValue for CqlDuration {
     }
 
     fn encode_untyped(&self, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
-        let (mut bytes, mut len) = ([0; 27], 0);
+        let (mut bytes, mut len) = ([0; 3 * MAX_LEN], 0);
         for number in [self.months.into(), self.days.into(), self.nanos] {
             len += put_vint(number, &mut bytes[len..]);
         }
@@ -90,10 +94,8 @@ impl<'a> DecodeValue<'a> for CqlDuration {
         }
         let (months, rest) = take_vint(bytes)?;
         let (days, rest) = take_vint(rest)?;
-        let (nanos, rest) = take_vint(rest)?;
-        if !rest.is_empty() {
-            return Err(DecodeValueError::Trailing { bytes: rest.len() });
-        }
+        // What follows is no part of it: the server stores it, and ignores it too.
+        let (nanos, _) = take_vint(rest)?;
         let (Ok(months), Ok(days)) = (months.try_into(), days.try_into()) else {
             return Err(DecodeValueError::Invalid("its months or days have more than 32 bits"));
         };
@@ -102,67 +104,206 @@ impl<'a> DecodeValue<'a> for CqlDuration {
     }
 }
 
-/// Writes a `[vint]` (section 3 of v5) and returns its length, at most 9. The sign moves to the lowest bit (zigzag), and
-/// the first byte starts with as many ones as bytes follow.
-fn put_vint(number: i64, out: &mut [u8]) -> usize {
-    let zigzag = ((number << 1) ^ (number >> 63)) as u64;
-    let bits = 64 - zigzag.leading_zeros() as usize;
-    // Each byte that follows costs one bit of the first.
-    let extra = (bits.saturating_sub(1) / 7).min(8);
-    out[0] = !(0xff_u16 >> extra) as u8;
-    if extra < 8 {
-        out[0] |= (zigzag >> (8 * extra)) as u8;
+/// As CQL writes it, in one of four ways: `1y2mo3w4d5h6m7s8ms9us10ns`, any of these units in this order, with `-` before all
+/// of it; or, as ISO 8601 does, `P1Y2M3DT4H5M6S`, `P3W` or `P0001-02-03T04:05:06`.
+///
+/// ```
+/// use helenus_core::value::CqlDuration;
+///
+/// assert_eq!("-1y2mo1h".parse(), Ok(CqlDuration::new(-14, 0, -3_600_000_000_000).unwrap()));
+/// ```
+impl FromStr for CqlDuration {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let parts = match text.strip_prefix(['P', 'p']) {
+            None => Parts::units(text, &UNITS),
+            Some(iso) if iso.contains('-') => Parts::iso_date(iso),
+            Some(iso) => Parts::iso(iso),
+        };
+        parts.and_then(|parts| parts.signed(negative)).ok_or(ParseValueError(EXPECTED))
     }
-    out[1..=extra].copy_from_slice(&zigzag.to_be_bytes()[8 - extra..]);
-    extra + 1
 }
 
-fn take_vint(bytes: &[u8]) -> Result<(i64, &[u8]), DecodeValueError> {
-    const CUT_OFF: DecodeValueError = DecodeValueError::Invalid("a number in it is cut off");
-    let (&first, rest) = bytes.split_first().ok_or(CUT_OFF)?;
-    let extra = first.leading_ones() as usize;
-    let (tail, rest) = rest.split_at_checked(extra).ok_or(CUT_OFF)?;
-    let head = u64::from(first & 0xff_u8.checked_shr(extra as u32).unwrap_or(0));
-    let zigzag = tail.iter().fold(head, |number, &byte| number << 8 | u64::from(byte));
-    Ok(((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64), rest))
+const EXPECTED: &str =
+    "a duration such as 1y2mo3w4d5h6m7s8ms9us10ns, with at most 2147483647 months and days each";
+
+/// What a unit counts, and how many of them one is.
+type Unit = (&'static str, Counted, u64);
+
+#[derive(Clone, Copy)]
+enum Counted {
+    Months,
+    Days,
+    Nanos,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// From the largest to the smallest, as they have to be written.
+const UNITS: [Unit; 11] = [
+    ("y", Counted::Months, 12),
+    ("mo", Counted::Months, 1),
+    ("w", Counted::Days, 7),
+    ("d", Counted::Days, 1),
+    ("h", Counted::Nanos, 3_600 * SECOND),
+    ("m", Counted::Nanos, 60 * SECOND),
+    ("s", Counted::Nanos, SECOND),
+    ("ms", Counted::Nanos, 1_000_000),
+    ("us", Counted::Nanos, 1_000),
+    ("\u{b5}s", Counted::Nanos, 1_000),
+    ("ns", Counted::Nanos, 1),
+];
+
+const ISO_DATE_UNITS: [Unit; 4] =
+    [("y", Counted::Months, 12), ("m", Counted::Months, 1), ("w", Counted::Days, 7), ("d", Counted::Days, 1)];
+
+const ISO_TIME_UNITS: [Unit; 3] = [
+    ("h", Counted::Nanos, 3_600 * SECOND),
+    ("m", Counted::Nanos, 60 * SECOND),
+    ("s", Counted::Nanos, SECOND),
+];
+
+/// A duration without its sign.
+#[derive(Default)]
+struct Parts {
+    months: u64,
+    days: u64,
+    nanos: u64,
+}
+
+impl Parts {
+    /// Numbers, each with one of the `units`, in their order; at least one.
+    fn units(text: &str, units: &[Unit]) -> Option<Self> {
+        let mut parts = Self::default();
+        let (mut rest, mut units) = (text, units);
+        loop {
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let number = rest[..digits].parse().ok()?;
+            let end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+            let written = rest[digits..end].to_lowercase();
+            let at = units.iter().position(|(unit, ..)| *unit == written)?;
+            let (_, counted, factor) = units[at];
+            parts.add(counted, number, factor)?;
+            // One of the two spellings of microseconds is enough, too.
+            units = &units[at + 1..];
+            rest = &rest[end..];
+            if rest.is_empty() {
+                return Some(parts);
+            }
+        }
+    }
+
+    /// `1Y2M3DT4H5M6S`, or `3W`: what follows the `P`.
+    fn iso(text: &str) -> Option<Self> {
+        let (date, time) = match text.split_once(['T', 't']) {
+            Some((date, time)) => (date, Some(time)),
+            None => (text, None),
+        };
+        let mut parts = Self::default();
+        if !date.is_empty() {
+            parts = Self::units(date, &ISO_DATE_UNITS)?;
+        } else {
+            time?;
+        }
+        if let Some(time) = time {
+            parts.nanos = Self::units(time, &ISO_TIME_UNITS)?.nanos;
+        }
+        Some(parts)
+    }
+
+    /// `0001-02-03T04:05:06`
+    fn iso_date(text: &str) -> Option<Self> {
+        let shape = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c });
+        if !shape.eq("0000-00-00T00:00:00".chars()) {
+            return None;
+        }
+        let mut numbers = text.split(['-', 'T', ':']).map(|digits| digits.parse::<u64>().ok());
+        let mut parts = Self::default();
+        for (counted, factor) in [
+            (Counted::Months, 12),
+            (Counted::Months, 1),
+            (Counted::Days, 1),
+            (Counted::Nanos, 3_600 * SECOND),
+            (Counted::Nanos, 60 * SECOND),
+            (Counted::Nanos, SECOND),
+        ] {
+            parts.add(counted, numbers.next()??, factor)?;
+        }
+        Some(parts)
+    }
+
+    fn add(&mut self, counted: Counted, number: u64, factor: u64) -> Option<()> {
+        let sum = match counted {
+            Counted::Months => &mut self.months,
+            Counted::Days => &mut self.days,
+            Counted::Nanos => &mut self.nanos,
+        };
+        *sum = sum.checked_add(number.checked_mul(factor)?)?;
+        Some(())
+    }
+
+    fn signed(self, negative: bool) -> Option<CqlDuration> {
+        let sign = if negative { -1 } else { 1 };
+        let signed = |part: u64| i128::from(part) * sign;
+        let months = signed(self.months).try_into().ok()?;
+        CqlDuration::new(months, signed(self.days).try_into().ok()?, signed(self.nanos).try_into().ok()?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn vint(number: i64) -> Vec<u8> {
-        let mut bytes = [0; 9];
-        let len = put_vint(number, &mut bytes);
-        bytes[..len].to_vec()
-    }
-
     #[test]
-    fn vints_grow_by_seven_bits_a_byte() {
-        let cases: [(i64, &[u8]); 9] = [
-            (0, &[0]),
-            (-1, &[1]),
-            (1, &[2]),
-            (63, &[0x7e]),
-            (64, &[0x80, 0x80]),
-            (-64, &[0x7f]),
-            (8_192, &[0xc0, 0x40, 0]),
-            (i64::MAX, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe]),
-            (i64::MIN, &[0xff; 9]),
+    fn durations_are_read_in_each_form() {
+        const HOUR: i64 = 3_600_000_000_000;
+        let cases = [
+            ("1y2mo3w4d5h6m7s8ms9us10ns", (14, 25, 5 * HOUR + 367_008_009_010)),
+            ("-1y", (-12, 0, 0)),
+            ("P1Y2M3DT4H5M6S", (14, 3, 4 * HOUR + 306_000_000_000)),
+            ("-P2W", (0, -14, 0)),
+            ("PT1S", (0, 0, 1_000_000_000)),
+            ("P0001-02-03T04:05:06", (14, 3, 4 * HOUR + 306_000_000_000)),
+            ("1\u{b5}s", (0, 0, 1_000)),
+            ("1MO", (1, 0, 0)),
+            ("0ns", (0, 0, 0)),
+            ("-2147483648mo2147483648d9223372036854775808ns", (i32::MIN, i32::MIN, i64::MIN)),
+            ("2147483647mo2147483647d9223372036854775807ns", (i32::MAX, i32::MAX, i64::MAX)),
         ];
-        for (number, bytes) in cases {
-            assert_eq!(vint(number), bytes, "{number}");
+        for (text, (months, days, nanos)) in cases {
+            let duration = CqlDuration::new(months, days, nanos).unwrap();
+            assert_eq!(text.parse(), Ok(duration), "{text}");
+            assert_eq!(duration.to_string().parse(), Ok(duration), "{text}");
         }
-    }
-
-    #[test]
-    fn vints_come_back_around_each_power_of_two() {
-        for shift in 0..63 {
-            for number in [(1_i64 << shift) - 1, 1 << shift, -(1 << shift), -(1 << shift) - 1] {
-                let bytes = vint(number);
-                assert_eq!(take_vint(&bytes).unwrap(), (number, &[][..]), "{number}");
-                assert!(take_vint(&bytes[..bytes.len() - 1]).is_err());
-            }
+        for wrong in [
+            "",
+            "-",
+            "0",
+            "1",
+            "d",
+            "1x",
+            "1d1mo",
+            "1d1d",
+            "2147483648mo",
+            "178956971y",
+            "9223372036854775808ns",
+            "P",
+            "PT",
+            "P1",
+            "P1DT",
+            "P1H",
+            "PT1D",
+            "P01-02-03T04:05:06",
+            "99999999999999999999y",
+            "1 d",
+            "+1d",
+        ] {
+            assert_eq!(wrong.parse::<CqlDuration>(), Err(ParseValueError(EXPECTED)), "{wrong}");
         }
     }
 

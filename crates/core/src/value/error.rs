@@ -31,6 +31,12 @@ impl TypeMismatch {
         Self::new(type_name::<T>(), column_type, "read from")
     }
 
+    /// What `rust` names can't be bound to a marker of this type.
+    #[cold]
+    pub(super) fn bind_named(rust: &'static str, column_type: &ColumnType) -> Self {
+        Self::new(rust, column_type, "bound to")
+    }
+
     fn new(rust: &'static str, column_type: &ColumnType, verb: &'static str) -> Self {
         Self(Box::new(Mismatch { rust, column_type: column_type.clone(), verb }))
     }
@@ -49,11 +55,8 @@ impl TypeMismatch {
 impl fmt::Display for TypeMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Mismatch { column_type, verb, .. } = &*self.0;
-        write!(f, "{column_type}; {} can't be {verb} it", self.rust_type())?;
-        match rust_type_for(column_type) {
-            Some(rust) => write!(f, ": use {rust}"),
-            None => Ok(()),
-        }
+        let (rust, fitting) = (self.rust_type(), rust_type_for(column_type));
+        write!(f, "{column_type}; {rust} can't be {verb} it: use {fitting}")
     }
 }
 
@@ -64,6 +67,25 @@ impl fmt::Debug for TypeMismatch {
 }
 
 impl Error for TypeMismatch {}
+
+/// Text that is no value of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseValueError(pub(super) &'static str);
+
+impl ParseValueError {
+    /// What would be right.
+    pub fn expected(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ParseValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl Error for ParseValueError {}
 
 /// Why one value can't be bound.
 #[derive(Debug)]
@@ -87,8 +109,17 @@ pub enum EncodeError {
     Empty,
     /// It isn't among the values of the CQL type.
     Invalid(&'static str),
-    /// An element of a collection, by its index, has one of these reasons.
+    /// An element of a collection, vector or tuple, by its index, has one of these reasons.
     Element(Box<(usize, Self)>),
+    /// A field of a user-defined type, by its name, has one of these reasons.
+    Field(Box<(Box<str>, Self)>),
+    /// A vector has another dimension than its type.
+    Dimension {
+        /// The type's.
+        expected: usize,
+        /// The value's.
+        actual: usize,
+    },
     /// A conversion outside this crate failed.
     Other(Box<dyn Error + Send + Sync>),
 }
@@ -115,6 +146,10 @@ impl fmt::Display for EncodeError {
             Self::Empty => f.write_str("Cassandra has no empty value of this type: bind null"),
             Self::Invalid(reason) => f.write_str(reason),
             Self::Element(element) => write!(f, "element {}: {}", element.0, element.1),
+            Self::Field(field) => write!(f, "field '{}': {}", field.0, field.1),
+            Self::Dimension { expected, actual } => {
+                write!(f, "the vector has {expected} elements, but {actual} were given")
+            }
             Self::Other(error) => error.fmt(f),
         }
     }
@@ -237,8 +272,10 @@ pub enum DecodeValueError {
         /// By how many bytes.
         bytes: usize,
     },
-    /// An element of a collection, by its index, has one of these reasons.
+    /// An element of a collection, vector or tuple, by its index, has one of these reasons.
     Element(Box<(usize, Self)>),
+    /// A field of a user-defined type, by its name, has one of these reasons.
+    Field(Box<(Box<str>, Self)>),
     /// A conversion outside this crate failed.
     Other(Box<dyn Error + Send + Sync>),
 }
@@ -257,6 +294,7 @@ impl fmt::Display for DecodeValueError {
             Self::Invalid(reason) => f.write_str(reason),
             Self::Trailing { bytes } => write!(f, "it goes on for {bytes} bytes after its end"),
             Self::Element(element) => write!(f, "element {}: {}", element.0, element.1),
+            Self::Field(field) => write!(f, "field '{}': {}", field.0, field.1),
             Self::Other(error) => error.fmt(f),
         }
     }
@@ -392,8 +430,8 @@ impl Error for DecodeError {
     }
 }
 
-/// What to use for a CQL type, if this version has something.
-fn rust_type_for(column_type: &ColumnType) -> Option<String> {
+/// What to use for a CQL type.
+fn rust_type_for(column_type: &ColumnType) -> String {
     let name = match column_type {
         ColumnType::Ascii | ColumnType::Text => "&str or String",
         ColumnType::BigInt => "i64",
@@ -407,23 +445,41 @@ fn rust_type_for(column_type: &ColumnType) -> Option<String> {
         ColumnType::Float => "f32",
         ColumnType::Inet => "IpAddr",
         ColumnType::Int => "i32",
-        ColumnType::List(element) | ColumnType::Set(element) => {
-            let element = rust_type_for(element)?;
-            // One of two alternatives reads better inside the brackets.
-            return Some(format!("Vec<{}>", element.rsplit(" or ").next().unwrap_or(&element)));
+        ColumnType::List(element) | ColumnType::Set(element) | ColumnType::Vector(element, _) => {
+            return format!("Vec<{}>", inner_type_for(element));
+        }
+        ColumnType::Map(pair) => {
+            return format!("BTreeMap<{}, {}>", inner_type_for(&pair.0), inner_type_for(&pair.1));
         }
         ColumnType::SmallInt => "i16",
         ColumnType::Time => "TimeOfDay",
         ColumnType::Timestamp => "Timestamp",
         ColumnType::TimeUuid => "TimeUuid",
         ColumnType::TinyInt => "i8",
+        ColumnType::Tuple(fields) => {
+            let fields: Vec<_> = fields.iter().map(|ty| format!("Option<{}>", inner_type_for(ty))).collect();
+            let comma = if fields.len() == 1 { "," } else { "" };
+            return format!("({}{comma})", fields.join(", "));
+        }
+        ColumnType::Udt(_) => "CqlValue, or a type of your own",
         ColumnType::Uuid => "Uuid",
         ColumnType::VarInt => "VarInt",
-        ColumnType::Map(_) | ColumnType::Tuple(_) | ColumnType::Udt(_) | ColumnType::Vector(..) => {
-            return None;
-        }
     };
-    Some(name.to_owned())
+    name.to_owned()
+}
+
+/// One of two alternatives reads better inside brackets.
+fn inner_type_for(column_type: &ColumnType) -> String {
+    match column_type {
+        ColumnType::Udt(_) => "CqlValue".to_owned(),
+        ColumnType::List(_) | ColumnType::Set(_) | ColumnType::Map(_) | ColumnType::Tuple(_) => {
+            rust_type_for(column_type)
+        }
+        simple => {
+            let names = rust_type_for(simple);
+            names.rsplit(" or ").next().unwrap_or(&names).to_owned()
+        }
+    }
 }
 
 /// `alloc::vec::Vec<alloc::string::String>` as a person writes it: `Vec<String>`. What is unsized was behind a

@@ -14,11 +14,14 @@
 //! | `duration` | [`CqlDuration`] | [`CqlDuration`] |
 //! | `inet` | [`IpAddr`](std::net::IpAddr), `Ipv4Addr`, `Ipv6Addr` | all three |
 //! | `int`, `smallint`, `tinyint` | `i32`, `i16`, `i8` | `i32`, `i16`, `i8` |
-//! | `list<T>`, `set<T>` | `Vec<T>`, `&[T]`, `[T; N]`; `set<T>` also `BTreeSet<T>` | `list`; `set` of `BTreeSet` |
+//! | `list<T>`, `set<T>`, `vector<T, N>` | `Vec<T>`, `&[T]`, `[T; N]`; `set<T>` also `BTreeSet<T>`, `HashSet<T>` | `list`; `set` of the sets |
+//! | `map<K, V>` | `BTreeMap<K, V>`, `HashMap<K, V>` | `map` |
 //! | `time` | [`TimeOfDay`] | [`TimeOfDay`] |
 //! | `timestamp` | [`Timestamp`] | [`Timestamp`] |
+//! | `tuple<A, B>` | `(A, B)` with up to 16 fields, `Option` where null may be | `tuple` |
 //! | `timeuuid`, `uuid` | [`TimeUuid`], [`Uuid`] | themselves |
 //! | `varint` | [`VarInt`] | [`VarInt`] |
+//! | any, also user-defined types | [`CqlValue`] | what is inside |
 //! | null, unset, empty | [`Option`], [`Unset`] and [`MaybeUnset`], [`MaybeEmpty`] | what is inside |
 //!
 //! The natural type is the one in which a value goes to a statement that was not prepared, where the server gives no
@@ -44,14 +47,19 @@ mod clock;
 mod collection;
 mod decode;
 mod duration;
+mod dynamic;
+mod elements;
 mod encode;
 mod error;
+mod map;
 mod number;
 mod raw;
 mod row;
 mod rows;
 mod scalar;
+mod tuple;
 mod uuid;
+mod vint;
 mod writer;
 
 #[cfg(test)]
@@ -62,10 +70,11 @@ pub use bind::{EncodeValues, write_values};
 pub use clock::{Date, TimeOfDay, Timestamp};
 pub use decode::DecodeValue;
 pub use duration::CqlDuration;
+pub use dynamic::{CqlValue, UdtValue, Verbatim};
 pub use encode::EncodeValue;
 pub use error::{
     BindError, BindProblem, CellProblem, ColumnProblem, ContentProblem, DecodeError, DecodeValueError,
-    EncodeError, TypeMismatch,
+    EncodeError, ParseValueError, TypeMismatch,
 };
 pub use number::{Counter, Decimal, VarInt};
 pub use raw::{RawCell, RawRow};

@@ -2,10 +2,13 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use super::decode::{fixed, not_null};
 use super::scalar::fixed_length;
-use super::{DecodeValue, DecodeValueError, EncodeError, EncodeValue, TypeMismatch, ValueWriter};
+use super::{
+    DecodeValue, DecodeValueError, EncodeError, EncodeValue, ParseValueError, TypeMismatch, ValueWriter,
+};
 use crate::protocol::ColumnType;
 
 /// CQL `counter`: read, a 64-bit count; bound, what to add to it. `i64` does as well where the type is known.
@@ -105,7 +108,8 @@ impl fmt::Debug for VarInt {
     }
 }
 
-const MAX_DECIMAL_BYTES: usize = 1024;
+/// The longest varint that prints in decimal.
+pub(super) const MAX_DECIMAL_BYTES: usize = 1024;
 
 impl VarInt {
     /// The decimal digits without sign, or all of it in hexadecimal.
@@ -180,6 +184,82 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// More digits than this are not read in decimal: the time would grow with their square. Bytes have no such limit.
+const MAX_DIGITS: usize = 50_000;
+
+/// Decimal digits, at most 50,000, perhaps with `-` before them.
+impl FromStr for VarInt {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        from_digits(digits, negative).ok_or(ParseValueError("an integer of at most 50000 digits"))
+    }
+}
+
+/// `-12.50`, `1E+9`, `1.5e-20`: at most 50,000 digits, and a scale of 32 bits.
+impl FromStr for Decimal {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        const EXPECTED: ParseValueError =
+            ParseValueError("a decimal number of at most 50000 digits, its exponent within 32 bits");
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().map_err(|_| EXPECTED)?),
+            None => (text, 0),
+        };
+        let (negative, mantissa) = match mantissa.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, mantissa),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let scale = (fraction.len() as i64).checked_sub(exponent).ok_or(EXPECTED)?;
+        let scale = scale.try_into().map_err(|_| EXPECTED)?;
+        if whole.is_empty() {
+            return Err(EXPECTED);
+        }
+        let unscaled = from_digits(&format!("{whole}{fraction}"), negative).ok_or(EXPECTED)?;
+        Ok(Self { unscaled, scale })
+    }
+}
+
+/// Reads the digits in chunks: each multiplies what is there, and adds to it.
+fn from_digits(digits: &str, negative: bool) -> Option<VarInt> {
+    const CHUNK: usize = 18;
+    if !(1..=MAX_DIGITS).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // The lowest word first.
+    let mut words: Vec<u64> = Vec::new();
+    let (first, rest) = digits.split_at(digits.len() % CHUNK);
+    for chunk in std::iter::once(first.as_bytes()).chain(rest.as_bytes().chunks(CHUNK)) {
+        let number = chunk.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        let factor = 10_u128.pow(chunk.len() as u32);
+        let mut carry = u128::from(number);
+        for word in &mut words {
+            carry += u128::from(*word) * factor;
+            *word = carry as u64;
+            carry >>= 64;
+        }
+        if carry > 0 {
+            words.push(carry as u64);
+        }
+    }
+    // Room for the sign.
+    words.push(0);
+    if negative {
+        let mut carry = true;
+        for word in &mut words {
+            (*word, carry) = (!*word).overflowing_add(carry.into());
+        }
+    }
+    let bytes: Vec<u8> = words.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
+    Some(VarInt::from_be_bytes(&bytes))
+}
+
 impl EncodeValue for VarInt {
     fn encode(&self, column_type: &ColumnType, out: &mut ValueWriter<'_>) -> Result<(), EncodeError> {
         match column_type {
@@ -248,7 +328,7 @@ impl<'a> DecodeValue<'a> for Decimal {
 }
 
 /// Without the leading bytes that only repeat the sign.
-fn shortest(bytes: &[u8]) -> &[u8] {
+pub(super) fn shortest(bytes: &[u8]) -> &[u8] {
     let mut bytes = bytes;
     while let [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..] = bytes {
         bytes = &bytes[1..];
@@ -307,12 +387,26 @@ mod tests {
     fn varints_print_in_decimal() {
         for number in [0, 9, -9, 999_999_999, 1_000_000_000, -4_294_967_296, i128::MAX, i128::MIN] {
             assert_eq!(VarInt::from(number).to_string(), number.to_string());
+            assert_eq!(number.to_string().parse(), Ok(VarInt::from(number)));
         }
         let mut power = vec![1];
         power.resize(17, 0);
         let power = VarInt::from_be_bytes(&power);
         assert_eq!(power.to_string(), "340282366920938463463374607431768211456");
         assert_eq!(power.to_i128(), None);
+        assert_eq!("340282366920938463463374607431768211456".parse(), Ok(power));
+        assert_eq!("-00000000000000000000128".parse(), Ok(VarInt::from(-128)));
+        for wrong in ["", "-", "+1", "1a", "0x1", "--1", "1.0", &"1".repeat(MAX_DIGITS + 1)] {
+            assert!(wrong.parse::<VarInt>().is_err(), "{wrong}");
+        }
+        let long = "123456789".repeat(MAX_DIGITS / 9);
+        let number: VarInt = long.parse().unwrap();
+        let bytes = number.as_be_bytes();
+        assert_eq!(bytes.len(), 20_760);
+        assert_eq!(
+            (&bytes[..4], &bytes[20_756..]),
+            (&[0x1b, 0x6b, 0xa4, 0xa4][..], &[0x84, 0x04, 0x5f, 0x15][..])
+        );
     }
 
     #[test]
@@ -345,6 +439,14 @@ mod tests {
         ];
         for (unscaled, scale, text) in cases {
             assert_eq!(Decimal::new(unscaled, scale).to_string(), text);
+            assert_eq!(text.parse(), Ok(Decimal::new(unscaled, scale)), "{text}");
+        }
+        assert_eq!("1.".parse(), Ok(Decimal::new(1, 0)));
+        assert_eq!("-0.50e1".parse(), Ok(Decimal::new(-50, 1)));
+        for wrong in
+            ["", ".5", "1e", "1e2147483649", "1E-2147483648", "1.2.3", "-", "NaN", "1e99999999999999999999"]
+        {
+            assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What holds for all types: values come back as they went, and no bytes do harm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use proptest::array::uniform16;
-use proptest::collection::{btree_set, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::*;
@@ -63,6 +63,13 @@ fn list(element: T) -> T {
 fn set(element: T) -> T {
     T::Set(Arc::new(element))
 }
+
+fn vector(element: T, dimension: u32) -> T {
+    T::Vector(Arc::new(element), dimension)
+}
+
+#[expect(clippy::disallowed_types, reason = "users have it")]
+type StdMap = std::collections::HashMap<i32, String>;
 
 /// Any bytes are a value of `V` or an error; and a value goes back as bytes that give the same value.
 fn takes_any_bytes<V>(column_type: &T, bytes: Option<&[u8]>)
@@ -164,6 +171,25 @@ proptest! {
     }
 
     #[test]
+    fn maps_tuples_and_vectors_come_back(
+        map in btree_map(any::<i32>(), any::<String>(), 0..8),
+        tuple: (Option<i64>, String, Option<(bool, Vec<i16>)>),
+        floats in vec(-1e30..1e30_f32, 3),
+        texts in vec(any::<String>(), 2),
+        nested in vec(vec(any::<i64>(), 2), 2),
+    ) {
+        let map_type = T::Map(Arc::new((T::Int, T::Text)));
+        comes_back_untyped(&map, &map_type);
+        comes_back(&map.clone().into_iter().collect::<StdMap>(), &map_type);
+        let inner = T::Tuple([T::Boolean, list(T::SmallInt)].into());
+        comes_back_untyped(&tuple, &T::Tuple([T::BigInt, T::Text, inner].into()));
+        comes_back(&floats, &vector(T::Float, 3));
+        comes_back(&[floats[0], floats[1], floats[2]], &vector(T::Float, 3));
+        comes_back(&texts, &vector(T::Text, 2));
+        comes_back(&nested, &vector(vector(T::BigInt, 2), 2));
+    }
+
+    #[test]
     fn absent_values_come_back(number: Option<i64>, empty: bool) {
         comes_back_untyped(&number, &T::BigInt);
         let value = if empty { MaybeEmpty::Empty } else { MaybeEmpty::Value(7) };
@@ -212,6 +238,17 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_a_map_a_tuple_a_vector_or_an_error(words in vec(-2..6_i32, 0..12), tail in vec(any::<u8>(), 0..6)) {
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.extend(tail);
+        let map = T::Map(Arc::new((T::Int, T::Blob)));
+        takes_any_bytes::<BTreeMap<i32, Vec<u8>>>(&map, Some(&bytes));
+        takes_any_bytes::<(Option<i32>, Option<Vec<u8>>)>(&T::Tuple([T::Int, T::Blob].into()), Some(&bytes));
+        takes_any_bytes::<Vec<i32>>(&vector(T::Int, 2), Some(&bytes));
+        takes_any_bytes::<Vec<Vec<u8>>>(&vector(T::Blob, 3), Some(&bytes));
+    }
+
+    #[test]
     fn any_bytes_are_rows_or_end_in_one_error(words in vec(-2..6_i32, 0..30), rows in 0..12_usize) {
         let content: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
         let columns = columns(&[("a", T::Blob), ("b", T::Int)]);
@@ -238,6 +275,81 @@ fn hostile_counts_allocate_nothing() {
             "the server's answer is broken in row 0, column 0: it has fewer bytes than its row count needs"
         );
     }
+}
+
+#[test]
+fn vectors_are_as_cassandra_lays_them_out() {
+    // Some types of one length have it written in vectors, as those of any length do.
+    assert_eq!(encoded(&[1_i32, 2], &vector(T::Int, 2)).unwrap(), [0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 2]);
+    assert_eq!(encoded(&[1_i16, 2], &vector(T::SmallInt, 2)).unwrap(), [0, 0, 0, 6, 2, 0, 1, 2, 0, 2]);
+    assert_eq!(encoded(&["", "a"], &vector(T::Text, 2)).unwrap(), [0, 0, 0, 3, 0, 1, b'a']);
+    let long = "x".repeat(20_000);
+    let written = encoded(&[&long], &vector(T::Text, 1)).unwrap();
+    assert_eq!(written[..7], [0, 0, 0x4e, 0x23, 0xc0, 0x4e, 0x20]);
+    assert_eq!(Vec::<&str>::decode(&vector(T::Text, 1), cell(&written)).unwrap(), [&long]);
+
+    let message = |error: EncodeError| error.to_string();
+    assert_eq!(
+        message(encoded(&[1_i32], &vector(T::Int, 2)).unwrap_err()),
+        "the vector has 2 elements, but 1 were given"
+    );
+    assert!(
+        message(encoded(&[None::<i32>], &vector(T::Int, 1)).unwrap_err())
+            .starts_with("element 0: it is null")
+    );
+    assert!(encoded(&[MaybeEmpty::<i32>::Empty], &vector(T::Int, 1)).is_err());
+    let decoded = |bytes: &[u8], ty: &T| {
+        Vec::<Option<Vec<u8>>>::decode(ty, Some(bytes)).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        decoded(&[0x80, 0x01, 7], &vector(T::Blob, 1)).unwrap_err(),
+        "element 0: its length is written with more bytes than it needs"
+    );
+    assert_eq!(decoded(&[1, 7, 0], &vector(T::Blob, 1)).unwrap_err(), "it goes on for 1 bytes after its end");
+    assert_eq!(
+        decoded(&[0xff; 9], &vector(T::Blob, 2)).unwrap_err(),
+        "element 0: it should have 18446744073709551615 bytes, but has 0"
+    );
+    assert_eq!(
+        decoded(&[0; 9], &vector(T::Blob, i32::MAX as u32)).unwrap_err(),
+        "it has fewer bytes than its dimension needs"
+    );
+    assert!(matches!(
+        Vec::<f32>::decode(&vector(T::Float, 2), Some(&[0; 7])),
+        Err(DecodeValueError::Length { expected: 8, actual: 7 })
+    ));
+    assert!(matches!(Vec::<f32>::decode(&vector(T::Float, 2), Some(&[])), Err(DecodeValueError::Empty)));
+    assert!(matches!(Vec::<f32>::decode(&vector(T::Float, 2), None), Err(DecodeValueError::Null)));
+    assert!(<[f32; 3]>::check(&vector(T::Float, 2)).is_err());
+    let deep = (0..30).fold(T::Float, |ty, _| vector(ty, i32::MAX as u32));
+    assert!(CqlValue::decode(&deep, Some(&[0; 64])).is_err());
+}
+
+#[test]
+fn tuples_may_be_shorter_than_their_type() {
+    let read = <(Option<i32>, Option<i32>) as DecodeValue<'_>>::decode;
+    let ty = T::Tuple([T::Int, T::Int].into());
+    assert_eq!(read(&ty, Some(&[0, 0, 0, 4, 0, 0, 0, 1])).unwrap(), (Some(1), None));
+    assert_eq!(read(&ty, Some(&[])).unwrap(), (None, None));
+    let longer = [0, 0, 0, 4, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0];
+    assert!(matches!(read(&ty, Some(&longer)), Err(DecodeValueError::Trailing { bytes: 1 })));
+    assert!(<(i32,) as DecodeValue<'_>>::check(&ty).is_err());
+    let error = <(i32, String) as DecodeValue<'_>>::check(&ty).unwrap_err().to_string();
+    assert_eq!(error, "tuple<int, int>; (i32, String) can't be read from it: use (Option<i32>, Option<i32>)");
+}
+
+#[test]
+fn null_is_refused_where_cassandra_has_none() {
+    let null = [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff];
+    assert_eq!(Vec::<Option<i32>>::decode(&list(T::Int), Some(&null)).unwrap(), [None]);
+    assert!(Vec::<Option<i32>>::decode(&set(T::Int), Some(&null)).is_err());
+    assert!(encoded(&[None::<i32>], &list(T::Int)).is_ok());
+    assert!(encoded(&[None::<i32>], &set(T::Int)).is_err());
+    let map = T::Map(Arc::new((T::Int, T::Int)));
+    assert!(encoded(&BTreeMap::from([(1, None::<i32>)]), &map).is_err());
+    let null_value = [0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff];
+    assert!(BTreeMap::<i32, Option<i32>>::decode(&map, Some(&null_value)).is_err());
+    assert!(BTreeMap::<i32, i32>::decode(&map, None).unwrap().is_empty());
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Where encoded values go.
 
 use super::EncodeError;
+use super::elements::Lengths;
+use super::vint::{MAX_LEN, put_unsigned};
+
+const NULL_INSIDE: EncodeError =
+    EncodeError::Invalid("it is null, which Cassandra has only in lists, tuples and user-defined types");
 
 /// Appends `[value]`s (section 3 of the specification: a length, then that many bytes) to a request's buffer.
 ///
@@ -73,6 +78,48 @@ impl<'b> ValueWriter<'b> {
         content(&mut ValueWriter { out: self.out, unset_allowed: false })?;
         let length = length_of(self.out.len() - start)?;
         self.out[start - 4..start].copy_from_slice(&length);
+        Ok(())
+    }
+
+    /// A value that is no null: for sets and maps, where Cassandra has none.
+    #[inline]
+    pub(super) fn not_null(
+        &mut self,
+        value: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let start = self.out.len();
+        value(&mut ValueWriter { out: self.out, unset_allowed: false })?;
+        if self.out[start..].starts_with(&[0xff]) { Err(NULL_INSIDE) } else { Ok(()) }
+    }
+
+    /// An element of a vector, which has its length before it in another form than all other values, or none.
+    #[inline]
+    pub(super) fn vector_element(
+        &mut self,
+        lengths: Lengths,
+        value: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let start = self.out.len();
+        self.not_null(value)?;
+        let content = start + 4;
+        let length = self.out.len().saturating_sub(content);
+        let (mut prefix, mut prefix_len) = ([0; MAX_LEN], 0);
+        match lengths {
+            Lengths::Fixed(expected) if expected != length => {
+                return Err(EncodeError::Invalid(
+                    "it has another length than each element of this vector has",
+                ));
+            }
+            Lengths::Fixed(_) | Lengths::Int => {}
+            Lengths::Vint => prefix_len = put_unsigned(length as u64, &mut prefix),
+        }
+        // The 4 bytes of length make room for what comes instead.
+        if prefix_len > 4 {
+            return Err(EncodeError::TooLong { bytes: length });
+        }
+        self.out[start..start + prefix_len].copy_from_slice(&prefix[..prefix_len]);
+        self.out.copy_within(content.., start + prefix_len);
+        self.out.truncate(start + prefix_len + length);
         Ok(())
     }
 

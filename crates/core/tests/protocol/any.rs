@@ -253,7 +253,8 @@ pub(crate) fn column_type() -> BoxedStrategy<ColumnType> {
                 (inner.clone(), inner.clone()).prop_map(|pair| ColumnType::Map(Arc::new(pair))),
                 vec(inner.clone(), 0..4).prop_map(|types| ColumnType::Tuple(types.into())),
                 udt.prop_map(|udt| ColumnType::Udt(Arc::new(udt))),
-                (inner, any::<u16>()).prop_map(|(element, n)| ColumnType::Vector(Arc::new(element), n)),
+                (inner, 1..=i32::MAX as u32)
+                    .prop_map(|(element, n)| ColumnType::Vector(Arc::new(element), n)),
             ]
         })
         .boxed()

@@ -1,51 +1,19 @@
-//! The floor: real v4 frames over one socket and one epoll loop, and nothing else.
+//! Requests and answers of a floor: real v4 frames, and nothing else.
 
-use super::Client;
+use crate::drivers::bare::READ_BYTES;
 use crate::latency::Sampler;
 use crate::wire::{self, Connection, HEADER_BYTES, Header, Put, opcode, result_kind};
 use crate::workload::{Data, KEY_BYTES, Op};
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const READ_BYTES: usize = 64 * 1024;
 /// Stream ids are 15 bits wide, section 2.3.
-const MAX_IN_FLIGHT: usize = 32_768;
+pub(in crate::drivers) const MAX_IN_FLIGHT: usize = 32_768;
 
-pub(super) fn connect(server: SocketAddr, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
-    ensure!(
-        (1..=MAX_IN_FLIGHT).contains(&in_flight),
-        "one connection takes 1 to {MAX_IN_FLIGHT} requests, not {in_flight}"
-    );
-    let mut connection = Connection::open(server)?;
-    let id = connection.prepare(op.statement())?;
-    let data = Data::new();
-    let (template, key_at) = execute_frame(op, &id, &data);
-    connection.0.set_read_timeout(None)?;
-    connection.0.set_nonblocking(true)?;
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(&connection.0, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-    Ok(Box::new(Bare {
-        socket: connection.0,
-        epoll,
-        kind: if op == Op::Insert { result_kind::VOID } else { result_kind::ROWS },
-        template,
-        key_at,
-        data,
-        slots: vec![Slot::Free; in_flight],
-        incoming: vec![0; READ_BYTES],
-        kept: 0,
-        outgoing: Vec::new(),
-        waits_for_room: false,
-    }))
-}
-
-struct Bare {
-    socket: TcpStream,
-    epoll: Epoll,
+/// What is on its way on one connection.
+pub(super) struct Frames {
     kind: u32,
     template: Vec<u8>,
     key_at: usize,
@@ -55,7 +23,6 @@ struct Bare {
     /// Bytes of a cut frame at the front of `incoming`.
     kept: usize,
     outgoing: Vec<u8>,
-    waits_for_room: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -65,43 +32,84 @@ enum Slot {
     Timed(Instant),
 }
 
-/// What one call of `run` still has to do.
-struct Progress<'a> {
+/// What one run still has to do.
+pub(super) struct Progress<'a> {
     next: u64,
     requests: u64,
     answered: u64,
     sampler: &'a Sampler,
 }
 
-impl Client for Bare {
-    fn run(&mut self, requests: u64, sampler: &Arc<Sampler>) -> Result<()> {
-        let mut progress = Progress { next: 0, requests, answered: 0, sampler };
-        let now = Instant::now();
-        for stream in 0..self.slots.len() {
-            self.send_next(stream, now, &mut progress);
-        }
-        self.write()?;
-        let mut events = [EpollEvent::empty()];
-        while progress.answered < requests {
-            match self.epoll.wait(&mut events, EpollTimeout::NONE) {
-                Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            self.turn(&mut progress)?;
-        }
-        Ok(())
+impl<'a> Progress<'a> {
+    pub(super) fn new(requests: u64, sampler: &'a Sampler) -> Self {
+        Self { next: 0, requests, answered: 0, sampler }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.answered >= self.requests
     }
 }
 
-impl Bare {
-    fn turn(&mut self, progress: &mut Progress<'_>) -> Result<()> {
-        match self.socket.read(&mut self.incoming[self.kept..]) {
+impl Frames {
+    /// With the connection that they travel on: prepared, and blocking.
+    pub(super) fn connect(server: SocketAddr, op: Op, in_flight: usize) -> Result<(Self, TcpStream)> {
+        ensure!(
+            (1..=MAX_IN_FLIGHT).contains(&in_flight),
+            "one connection takes 1 to {MAX_IN_FLIGHT} requests, not {in_flight}"
+        );
+        let mut connection = Connection::open(server)?;
+        let id = connection.prepare(op.statement())?;
+        connection.0.set_read_timeout(None)?;
+        let data = Data::new();
+        let (template, key_at) = execute_frame(op, &id, &data);
+        let frames = Self {
+            kind: if op == Op::Insert { result_kind::VOID } else { result_kind::ROWS },
+            template,
+            key_at,
+            data,
+            slots: vec![Slot::Free; in_flight],
+            incoming: vec![0; READ_BYTES],
+            kept: 0,
+            outgoing: Vec::new(),
+        };
+        Ok((frames, connection.0))
+    }
+
+    /// Fills every stream.
+    pub(super) fn begin(&mut self, progress: &mut Progress<'_>) {
+        let now = Instant::now();
+        (0..self.slots.len()).for_each(|stream| self.send_next(stream, now, progress));
+    }
+
+    pub(super) fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// One read, and the next requests of what it answers. Says whether there was anything to read.
+    pub(super) fn read(&mut self, socket: &mut impl Read, progress: &mut Progress<'_>) -> Result<bool> {
+        match socket.read(&mut self.incoming[self.kept..]) {
             Ok(0) => bail!("the server closed the connection"),
             Ok(count) => self.take_frames(self.kept + count, progress)?,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
+    /// One write, if there is something to write.
+    pub(super) fn write(&mut self, socket: &mut impl Write) -> Result<()> {
+        if self.outgoing.is_empty() {
+            return Ok(());
+        }
+        match socket.write(&self.outgoing) {
+            Ok(count) if count == self.outgoing.len() => self.outgoing.clear(),
+            Ok(count) => drop(self.outgoing.drain(..count)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error.into()),
         }
-        if self.outgoing.is_empty() { Ok(()) } else { self.write() }
+        Ok(())
     }
 
     fn take_frames(&mut self, filled: usize, progress: &mut Progress<'_>) -> Result<()> {
@@ -165,23 +173,6 @@ impl Bare {
         let frame = &mut self.outgoing[start..];
         frame[2..4].copy_from_slice(&(stream as u16).to_be_bytes());
         frame[self.key_at..self.key_at + KEY_BYTES].copy_from_slice(self.data.key(number).as_bytes());
-    }
-
-    /// One write; what the socket doesn't take waits until it says that it has room.
-    fn write(&mut self) -> Result<()> {
-        match self.socket.write(&self.outgoing) {
-            Ok(count) if count == self.outgoing.len() => self.outgoing.clear(),
-            Ok(count) => drop(self.outgoing.drain(..count)),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let waits_for_room = !self.outgoing.is_empty();
-        if waits_for_room != self.waits_for_room {
-            self.waits_for_room = waits_for_room;
-            let room = if waits_for_room { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
-            self.epoll.modify(&self.socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | room, 0))?;
-        }
-        Ok(())
     }
 }
 
