@@ -54,6 +54,8 @@ pub struct Inbox {
     waker: Mutex<Option<Waker>>,
     /// The thread that ran the machine last.
     owner: AtomicUsize,
+    /// How many turns have begun. Only the machine writes it.
+    turns: AtomicUsize,
 }
 
 /// Those who wait for room, first come first served: to wake all for each that can go on would cost their square.
@@ -160,6 +162,7 @@ impl Inbox {
             line: Mutex::default(),
             waker: Mutex::default(),
             owner: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
         }
     }
 
@@ -242,6 +245,21 @@ impl Inbox {
     /// Whether the machine has run, if only to its end.
     pub fn has_begun(&self) -> bool {
         self.owner.load(Ordering::Relaxed) != 0
+    }
+
+    /// How many turns the machine has begun: one that is not run any more begins none.
+    pub fn turns(&self) -> usize {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was pushed and has not been taken yet.
+    pub fn has_untaken(&self) -> bool {
+        is_list(self.head.load(Ordering::Relaxed))
+    }
+
+    /// Whether the machine is gone.
+    pub fn has_ended(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == NOBODY
     }
 
     /// Whether this thread ran the machine last, and the machine has not ended. If the machine is a task of this thread,
@@ -338,6 +356,7 @@ impl Inbox {
     /// From now on pushes wake nobody.
     pub(crate) fn disarm(&self) {
         self.owner.store(this_thread(), Ordering::Relaxed);
+        self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         if self.head.load(Ordering::Relaxed) == ASLEEP {
             // Fails only if somebody pushed meanwhile, and that disarms too.
             let _ = self.head.compare_exchange(ASLEEP, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use helenus_core::{Inbox, Limits};
 
 use crate::caller::CallerDriven;
 use crate::session::{Defaults, Shared};
+use crate::thread::Patience;
 use crate::{ConnectError, Connecting, Session, WhenFull, fork, reactor};
 
 /// Cassandra's native transport port.
@@ -53,7 +54,6 @@ impl SessionBuilder {
             page_size: 5_000,
             when_full: WhenFull::Fail,
             drain: Duration::from_secs(5),
-            begin: Duration::from_secs(5),
         };
         Self {
             config: Config::new(Vec::new()),
@@ -117,7 +117,7 @@ impl SessionBuilder {
 
     /// The time for each step until a connection is ready (TCP, STARTUP, authentication, USE); 5 s unless set.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        (self.config.handshake_timeout, self.defaults.begin) = (timeout, timeout);
+        self.config.handshake_timeout = timeout;
         self
     }
 
@@ -239,6 +239,10 @@ impl SessionBuilder {
 
     fn grow(self, shards: usize, reactor: &'static str) -> (Grown, Vec<Seed>) {
         let config = Arc::new(self.config);
+        let untaken = config.handshake_timeout;
+        // A machine has a turn for each heartbeat, or to connect.
+        let turnless = config.heartbeat_interval.max(config.reconnect_max).saturating_add(untaken);
+        let patience = Patience { untaken, turnless };
         let agreed = Arc::new(AgreedVersion::default());
         let errands = Latch::new();
         let machines: Vec<_> = (0..shards)
@@ -252,7 +256,7 @@ impl SessionBuilder {
             })
             .collect();
         let seeds = machines.iter().cloned().map(seed).collect();
-        (Grown { machines, agreed, errands, defaults: self.defaults, reactor }, seeds)
+        (Grown { machines, agreed, errands, patience, defaults: self.defaults, reactor }, seeds)
     }
 }
 
@@ -261,6 +265,7 @@ struct Grown {
     machines: Vec<MachineShared>,
     agreed: Arc<AgreedVersion>,
     errands: Arc<Latch>,
+    patience: Patience,
     defaults: Defaults,
     reactor: &'static str,
 }
@@ -272,6 +277,7 @@ impl Grown {
             counters: self.machines.iter().map(|machine| machine.counters.clone()).collect(),
             agreed: self.agreed,
             errands: self.errands,
+            patience: self.patience,
             caller: running.take_turns().map(CallerDriven::new),
             running: Mutex::new(Some(running)),
             defaults: self.defaults,

@@ -58,9 +58,9 @@ impl Connecting {
                 if let Some(caller) = &session.0.caller {
                     return caller.block_on(self).unwrap_or(Err(ConnectError::Forked));
                 }
-                let (limit, inbox) = (session.0.defaults.begin, &session.0.inboxes[0]);
-                thread::block_on_if_begun(self, limit, || inbox.has_begun())
-                    .unwrap_or(Err(ConnectError::NotDriven { waited: limit }))
+                let patience = session.0.patience;
+                thread::block_on_driven(self, &session.0.inboxes[0], patience)
+                    .unwrap_or(Err(ConnectError::NotDriven { waited: patience.untaken }))
             }
             _ => thread::block_on(self),
         }

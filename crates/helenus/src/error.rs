@@ -40,6 +40,12 @@ pub enum Error {
     Shape(ShapeError),
     /// Blocking here would wait for itself: this thread runs the session's machine. Await, or use a callback.
     WouldDeadlock,
+    /// The driver that is to run the session is not run by anyone. On a runtime whose threads all wait like this, it is they
+    /// who should run it: await instead.
+    NotDriven {
+        /// For how long what was submitted has not been taken.
+        waited: Duration,
+    },
     /// This process was forked from the one that connected: the session is the parent's. Connect anew.
     Forked {
         /// Whether the parent can have sent the request.
@@ -71,7 +77,11 @@ impl Error {
             Self::Bind(_) | Self::Encode(_) | Self::WouldDeadlock | Self::UseStatement => Fate::NeverSent,
             Self::Request(error) => error.fate(),
             Self::Forked { fate } => *fate,
-            Self::Server { .. } | Self::Response { .. } | Self::Row(_) | Self::Shape(_) => Fate::Unknown,
+            Self::NotDriven { .. }
+            | Self::Server { .. }
+            | Self::Response { .. }
+            | Self::Row(_)
+            | Self::Shape(_) => Fate::Unknown,
         }
     }
 
@@ -112,6 +122,12 @@ impl fmt::Display for Error {
             Self::WouldDeadlock => f.write_str(
                 "blocking here would wait for ever, as this thread runs the session's machine; await the request, give it a \
                  callback, or wait on another thread",
+            ),
+            Self::NotDriven { waited } => write!(
+                f,
+                "nobody ran the session's driver for {waited:?} and more; keep its runtime running, and await instead of blocking \
+                 on that runtime's threads; {}",
+                Fate::Unknown
             ),
             Self::Forked { fate } => write!(
                 f,

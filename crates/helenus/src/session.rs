@@ -17,6 +17,7 @@ use crate::caller::CallerDriven;
 use crate::closing::Closing;
 use crate::draft::Draft;
 use crate::request::{Origin, Request};
+use crate::thread::Patience;
 use crate::{Completions, Error, Prepared, Response, SessionBuilder, fork, thread};
 
 /// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) caller: Option<CallerDriven>,
     pub(crate) defaults: Defaults,
     pub(crate) reactor: &'static str,
+    /// Of threads that wait.
+    pub(crate) patience: Patience,
     /// [`fork::generation`] of the process that connected.
     pub(crate) generation: u32,
 }
@@ -57,8 +60,6 @@ pub(crate) struct Defaults {
     pub(crate) page_size: i32,
     pub(crate) when_full: WhenFull,
     pub(crate) drain: Duration,
-    /// How long a driver may take to be run for the first time while a thread waits for it.
-    pub(crate) begin: Duration,
 }
 
 /// What becomes of a request when too many are in flight.
@@ -138,14 +139,16 @@ impl Session {
     /// Runs a future on this thread and, if the session is driven by its callers, the machine too.
     ///
     /// # Errors
-    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine, and [`Error::Forked`] in a child of the process
-    /// that connected.
+    /// [`Error::WouldDeadlock`] on a thread that runs the session's machine, [`Error::NotDriven`] if nobody runs it, and
+    /// [`Error::Forked`] in a child of the process that connected.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         self.may_block()?;
-        Ok(match &self.0.caller {
-            Some(caller) => return caller.block_on(future).ok_or(Error::Forked { fate: Fate::Unknown }),
-            None => thread::block_on(future),
-        })
+        if let Some(caller) = &self.0.caller {
+            return caller.block_on(future).ok_or(Error::Forked { fate: Fate::Unknown });
+        }
+        let patience = self.0.patience;
+        let waited = thread::block_on_driven(future, self.inbox(), patience);
+        waited.ok_or(Error::NotDriven { waited: patience.untaken })
     }
 
     /// Refuses new requests, lets those in flight finish for at most the builder's drain time, closes all connections, and

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use helenus_core::Inbox;
+
 use crate::sync::thread::{self, Thread};
 use crate::sync::{AtomicBool, thread_local};
 
@@ -119,23 +121,53 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The same, but gives up if nothing wakes it for `limit` and it has not `begun` by then.
-pub(crate) fn block_on_if_begun<F: Future>(
-    future: F,
-    limit: Duration,
-    begun: impl Fn() -> bool,
-) -> Option<F::Output> {
+/// When a thread gives up to wait for a machine, which somebody else is to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// What was submitted is taken sooner than this, if anybody runs the machine.
+    pub(crate) untaken: Duration,
+    /// No machine that is run is without a turn for so long.
+    pub(crate) turnless: Duration,
+}
+
+/// The same for a future that waits for the machine of `inbox`. `None`: nobody runs it. This thread may be the one that
+/// should: one of several of a runtime, all of which wait.
+pub(crate) fn block_on_driven<F: Future>(future: F, inbox: &Inbox, patience: Patience) -> Option<F::Output> {
     let mut future = pin!(future);
     let parker = Parker::new();
     let mut cx = Context::from_waker(parker.waker());
+    let mut idle = Idleness::default();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
-        if begun() {
-            parker.park();
-        } else if !parker.park_for(limit) && !begun() {
+        if parker.park_for(patience.untaken) {
+            idle = Idleness::default();
+        } else if idle.is_too_long(inbox, patience) {
             return None;
         }
+    }
+}
+
+/// What was seen of a machine each time that `Patience::untaken` went by.
+#[derive(Default)]
+struct Idleness {
+    turns: Option<usize>,
+    times: u32,
+    untaken: bool,
+}
+
+impl Idleness {
+    fn is_too_long(&mut self, inbox: &Inbox, patience: Patience) -> bool {
+        let (turns, untaken) = (inbox.turns(), inbox.has_untaken());
+        if inbox.has_ended() || self.turns.is_some_and(|before| before != turns) {
+            *self = Self::default();
+            return false;
+        }
+        // What lies there now may have come this moment; what lay there before has not.
+        let lies = std::mem::replace(&mut self.untaken, untaken) && untaken;
+        self.turns = Some(turns);
+        self.times += 1;
+        turns == 0 || lies || patience.untaken * self.times > patience.turnless
     }
 }

@@ -141,6 +141,78 @@ fn blocking_in_a_task_beside_the_driver_is_an_error_on_every_runtime() {
     });
 }
 
+/// With several threads the driver may be on another one: then blocking works; else it is an error. If all of them block,
+/// nobody is left to run the driver, and somebody gives up. It never hangs.
+#[test]
+fn blocking_on_all_threads_of_a_runtime_is_an_error() {
+    async fn work(session: helenus::Session) {
+        for _ in 0..100 {
+            match session.query(SELECT, ()).wait() {
+                Ok(_) | Err(Error::WouldDeadlock | Error::NotDriven { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+            session.query(SELECT, ()).await.unwrap();
+        }
+    }
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        let builder = || {
+            let short = Duration::from_millis(100);
+            common::builder(&node)
+                .handshake_timeout(short)
+                .heartbeat(short, common::PATIENCE)
+                .reconnection(short, short)
+        };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (connecting, driver) = builder().split(Tokio::task());
+            tokio::spawn(driver);
+            let session = connecting.await.unwrap();
+            let tasks: Vec<_> = (0..6).map(|_| tokio::spawn(work(session.clone()))).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        async_std::task::block_on(async {
+            let session = builder().reactor(AsyncStd::global()).connect().await.unwrap();
+            let tasks: Vec<_> = (0..6).map(|_| async_std::task::spawn(work(session.clone()))).collect();
+            for task in tasks {
+                task.await;
+            }
+        });
+    });
+}
+
+#[test]
+fn waiting_for_a_runtime_that_nobody_runs_any_more_is_an_error() {
+    common::within(common::PATIENCE, || {
+        let (node, _other) = table(Kind::MioThread, 1);
+        let runtime = current_thread();
+        let short = Duration::from_millis(200);
+        let (connecting, driver) = common::builder(&node).handshake_timeout(short).split(Tokio::task());
+        runtime.spawn(driver);
+        let session = runtime.block_on(connecting).unwrap();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| session.query(SELECT, ()).wait());
+            let error = waiter.join().unwrap().unwrap_err();
+            assert!(matches!(error, Error::NotDriven { .. }), "{error:?}");
+            assert!(error.to_string().contains("await"), "{error}");
+        });
+        // One that is only slow is waited for.
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| session.query(SELECT, ()).wait());
+            thread::sleep(short);
+            runtime.block_on(async {
+                while !waiter.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            waiter.join().unwrap().unwrap();
+        });
+    });
+}
+
 #[test]
 fn connecting_with_a_wait_on_the_runtime_that_is_to_drive_is_an_error() {
     common::within(common::PATIENCE, || {
