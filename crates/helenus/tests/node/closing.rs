@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use helenus::{ClosedBecause, ConnectError, Error, Fate, RequestError, Session};
+use helenus::{ClosedBecause, ConnectError, Error, Fate, Pending, RequestError, Response, Session};
+use helenus_reactor_async_std::AsyncStd;
+use helenus_reactor_smol::Smol;
 use helenus_reactor_tokio::Tokio;
 use tokio::sync::oneshot;
 
@@ -186,6 +188,56 @@ fn a_runtime_that_ends_first_closes_what_is_pending() {
             session.close().wait().unwrap();
         });
     }
+}
+
+/// As above: the executor is dropped with the driver in it.
+#[test]
+fn an_executor_that_ends_first_closes_what_is_pending() {
+    common::within(common::PATIENCE, || {
+        let address = scripted::serve(|_, mut peer| {
+            if peer.handshake().is_some() {
+                peer.be_silent();
+            }
+        });
+        let builder = || Session::builder().contact_point(address.to_string());
+        let assert_closed = |pending: Pending<Response>, session: &Session| {
+            let error = pending.wait().unwrap_err();
+            assert_eq!((because(&error), error.fate()), (ClosedBecause::LoopEnded, Fate::Unknown), "{error}");
+            let later = session.query("never sent", ()).wait().unwrap_err();
+            assert_eq!(
+                (because(&later), later.fate()),
+                (ClosedBecause::LoopEnded, Fate::NeverSent),
+                "{later}"
+            );
+            session.close().wait().unwrap();
+        };
+
+        let executor = smol::LocalExecutor::new();
+        let (connecting, driver) = builder().split(Smol::task());
+        executor.spawn(driver).detach();
+        let session = smol::block_on(executor.run(connecting)).unwrap();
+        let pending = session.query("never answered", ()).submit();
+        smol::block_on(executor.run(smol::Timer::after(Duration::from_millis(50))));
+        drop(executor);
+        assert_closed(pending, &session);
+
+        // Async-std's own executor never ends; a driver in its `block_on` ends with that.
+        let (connecting, driver) = builder().split(AsyncStd::task());
+        let (session, pending) = async_std::task::block_on(async {
+            let mut driver = std::pin::pin!(driver);
+            let work = async {
+                let session = connecting.await.unwrap();
+                let pending = session.query("never answered", ()).submit();
+                async_std::task::sleep(Duration::from_millis(50)).await;
+                (session, pending)
+            };
+            match futures_util::future::select(driver.as_mut(), std::pin::pin!(work)).await {
+                futures_util::future::Either::Right((done, _)) => done,
+                futures_util::future::Either::Left(_) => panic!("the driver ended by itself"),
+            }
+        });
+        assert_closed(pending, &session);
+    });
 }
 
 #[test]
