@@ -151,6 +151,38 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn mount(module: &'static str, launch: Launch) -> Mount {
+        Mount { module, place: Place::Real(launch), declared: &[("makes_no_turn_in_vain", "a reason")] }
+    }
+
+    #[test]
+    fn a_reactor_that_cannot_run_here_is_skipped_but_not_in_ci() {
+        let mount = mount("a::skipped", |_| Err(LaunchError::Unsupported { needs: "another kernel".into() }));
+
+        let outcome = catch_unwind(|| mount.try_row("connects_and_echoes"));
+
+        assert_eq!(outcome.is_err(), std::env::var("CI").as_deref() == Ok("true"));
+    }
+
+    #[test]
+    fn a_declared_row_may_fail_and_another_may_not() {
+        // It is launched to see whether it can be, and never again.
+        let mount = mount("a::declared", |seeds| {
+            assert!(seeds.len() == 1 && !is_second());
+            Ok(Box::new(|| drop(seeds)))
+        });
+
+        mount.try_row("makes_no_turn_in_vain");
+
+        assert!(catch_unwind(|| mount.try_row("connects_and_echoes")).is_err());
+    }
+
+    fn is_second() -> bool {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        static WARM: AtomicBool = AtomicBool::new(false);
+        WARM.swap(true, Ordering::SeqCst)
+    }
+
     #[test]
     fn what_may_be_declared() {
         check_declared(&[("makes_no_turn_in_vain", "a reason"), ("keeps_a_deadline_that_moves", "a reason")]);
