@@ -1,4 +1,5 @@
-//! The `helenus` command: `helenus bench` measures the driver, `helenus node` is a small CQL node to talk to.
+//! The `helenus` command: `helenus bench` measures the driver, `helenus codec` reads and writes its bytes, `helenus node` is
+//! a small CQL node to talk to.
 
 #![deny(unsafe_code)]
 
@@ -13,6 +14,7 @@
 compile_error!("turn on a feature such as `reactor-mio`: without a reactor there is nothing to measure");
 
 mod bench;
+mod codec;
 mod node;
 mod os;
 mod parent;
@@ -25,7 +27,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "helenus",
     version,
-    about = "Measure the helenus driver, or run a small CQL node",
+    about = "Measure the helenus driver, look into its bytes, or run a small CQL node",
     max_term_width = 110
 )]
 struct Cli {
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// Measure reactors and ways of calling the driver, against Cassandra or a node of its own
     Bench(Box<bench::Options>),
+    /// Decode and encode values, frames and segments as the driver does
+    Codec(codec::Options),
     /// Run a small CQL node: Cassandra's protocol v3 to v5, all data in memory
     Node(node::Options),
     /// What `bench` runs for each measurement
@@ -47,6 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Codec(options) => codec::run(options),
         Command::Node(options) => node::run(&options).map(|()| ExitCode::SUCCESS),
         Command::BenchWorker => Ok(bench::worker()),
     };
