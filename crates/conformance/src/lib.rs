@@ -35,6 +35,7 @@ mod remote;
 mod rig;
 mod rows;
 mod script;
+pub mod turns;
 
 pub use mount::{DECLARED_MAX, Launch, Mount, Place, Simulate, check_declared};
 pub use peer::Peer;
@@ -65,6 +66,32 @@ macro_rules! mount {
             { $crate::__mount }
             $module, $crate::Place::Real($launch), [$((stringify!($row), $reason)),+],
         );
+    };
+}
+
+/// Mounts what is asked of a reactor that its caller drives as tests of a module: `mount_turns!(my_turns, launch)`, where
+/// `launch` is the name of a [`turns::Launch`].
+#[macro_export]
+macro_rules! mount_turns {
+    ($module:ident, $launch:ident) => {
+        $crate::mount_turns! { $module, $launch, [
+            a_wait_runs_out
+            a_wait_does_not_outlast_the_deadline
+            the_waker_ends_a_sleep_that_has_begun_and_one_that_has_not
+            a_push_of_another_thread_ends_a_sleep
+            after_the_exit_every_turn_says_so_and_all_is_closed
+            dropping_the_turns_lets_go_of_the_machine
+        ] }
+    };
+    ($module:ident, $launch:ident, [$($row:ident)*]) => {
+        mod $module {
+            $(
+                #[test]
+                fn $row() {
+                    $crate::turns::$row(super::$launch);
+                }
+            )*
+        }
     };
 }
 

@@ -1,6 +1,7 @@
 //! A machine with the sockets of a readiness loop.
 
 use std::task::Waker;
+use std::time::Duration;
 
 use helenus_core::Time;
 use helenus_core::reactor::{ConnId, Machine};
@@ -76,6 +77,11 @@ impl<N: Net> Shard<N> {
     /// As [`Runner::arm`].
     pub fn arm(&mut self) -> bool {
         self.0.arm()
+    }
+
+    /// As [`Runner::prepare`].
+    pub fn prepare(&mut self, now: Time, wait: Option<Duration>) -> Option<Duration> {
+        self.0.prepare(now, wait)
     }
 
     /// Whether the last turn finished requests.

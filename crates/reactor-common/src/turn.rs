@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
+use std::time::Duration;
 
 use helenus_core::Time;
 use helenus_core::call::Settled;
@@ -88,6 +89,20 @@ impl<O: Outside> Runner<O> {
     /// After [`Runner::turn_unarmed`] said [`Next::Sleep`]: whether the loop may really sleep.
     pub fn arm(&mut self) -> bool {
         self.guarded(|_, machine| machine.arm()).unwrap_or(false)
+    }
+
+    /// For loops that run on a caller's thread, before it sleeps: runs a turn with what is known. Says how long the caller
+    /// may sleep then, if it wants to wait so long: not at all, and unarmed, if it may have got what it waits for or there
+    /// is more to do.
+    pub fn prepare(&mut self, now: Time, wait: Option<Duration>) -> Option<Duration> {
+        let Next::Sleep { until } = self.turn_unarmed(now) else { return Some(Duration::ZERO) };
+        if self.delivered || !self.arm() {
+            return Some(Duration::ZERO);
+        }
+        match (wait, until.map(|until| until.since(now))) {
+            (Some(wait), Some(due)) => Some(wait.min(due)),
+            (wait, due) => wait.or(due),
+        }
     }
 
     /// Whether the last turn finished requests.

@@ -20,27 +20,13 @@ impl Caller {
         let (shard, watch) = lane.grow(seed);
         Self { shard, watch, _guard: guard }
     }
-
-    /// Runs a turn with what is known, and says how long the caller may sleep then: not at all if it may have got what
-    /// it waits for.
-    fn prepare(&mut self, wait: Option<Duration>) -> Option<Duration> {
-        let now = self.watch.clock.now();
-        let Next::Sleep { until } = self.shard.turn_unarmed(now) else { return Some(Duration::ZERO) };
-        if !self.shard.arm() {
-            return Some(Duration::ZERO);
-        }
-        match (wait, until.map(|until| until.since(now))) {
-            (Some(wait), Some(due)) => Some(wait.min(due)),
-            (wait, due) => wait.or(due),
-        }
-    }
 }
 
 impl Turns for Caller {
     /// A turn sends what was submitted since the last one, sleeps, and handles what came. Between turns the machine is
     /// not armed, so that submitting costs no system call.
     fn turn(&mut self, wait: Option<Duration>) -> Woken {
-        let limit = self.prepare(wait);
+        let limit = self.shard.prepare(self.watch.clock.now(), wait);
         if self.shard.delivered() && !self.shard.has_exited() {
             return Woken::Turned;
         }

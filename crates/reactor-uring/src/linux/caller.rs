@@ -22,27 +22,13 @@ impl Caller {
         let waker = lane.waker();
         Self { runner: lane.grow(seed), clock: Clock::start(), waker, _guard: guard }
     }
-
-    /// Runs a turn with what is known, and says how long the caller may sleep then: not at all if it may have got what
-    /// it waits for.
-    fn prepare(&mut self, wait: Option<Duration>) -> Option<Duration> {
-        let now = self.clock.now();
-        let Next::Sleep { until } = self.runner.turn_unarmed(now) else { return Some(Duration::ZERO) };
-        if !self.runner.arm() {
-            return Some(Duration::ZERO);
-        }
-        match (wait, until.map(|until| until.since(now))) {
-            (Some(wait), Some(due)) => Some(wait.min(due)),
-            (wait, due) => wait.or(due),
-        }
-    }
 }
 
 impl Turns for Caller {
     /// A turn sends what was submitted since the last one, sleeps, and handles what came. Between turns the machine is
     /// not armed, so that submitting costs no system call.
     fn turn(&mut self, wait: Option<Duration>) -> Woken {
-        let limit = self.prepare(wait);
+        let limit = self.runner.prepare(self.clock.now(), wait);
         if !self.runner.delivered() || self.runner.has_exited() {
             self.runner.outside().ring.wait(limit);
             if self.runner.turn_unarmed(self.clock.now()) == Next::Exit {
