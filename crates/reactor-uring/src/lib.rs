@@ -4,9 +4,9 @@
 //! One system call a turn, `io_uring_enter`, submits all sends and waits for whatever comes next, however many connections
 //! are busy; opening and closing connections takes others. A blocking call on [`Uring::on_caller`] is one system call, where
 //! `reactor-mio` makes three. A sleep does not end because what was just submitted is sent; should a send of a few KiB find
-//! its socket full, the others may wait up to 5 ms for that, once. Received bytes come in buffers that belong to the ring, 2 MiB for all connections together, so
-//! that an idle connection costs the kernel's memory only. What is sent is the machine's own block, which the kernel reads in
-//! place and which comes back when it is done.
+//! its socket full, the others may wait up to 5 ms for that, once. Received bytes come in buffers that belong to the ring,
+//! 2 MiB for all connections together, so that an idle connection costs the kernel's memory only. What is sent is the
+//! machine's own block, which the kernel reads in place and which comes back when it is done.
 //!
 //! [`Uring::threads`] makes rings for one thread each (`SINGLE_ISSUER`, `DEFER_TASKRUN`), with receives that go on for ever:
 //! the kernel then never interrupts the thread, and does what is due when the thread waits. [`Uring::on_caller`] can't have

@@ -34,6 +34,8 @@ const QUICK_WAIT: Duration = Duration::from_millis(5);
 /// How long the kernel gets to let go of something, and how often, before its memory is given up.
 const QUIESCE_STEP: Duration = Duration::from_millis(100);
 const QUIESCE_STEPS: usize = 50;
+/// The longest sleep. The kernel counts signed nanoseconds, and takes what they can't hold for a time that has passed.
+const SLEEP_MAX: Duration = Duration::from_secs(86_400);
 
 /// Who will use a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +104,11 @@ impl Ring {
         if mode == Use::OneThread {
             builder.setup_single_issuer().setup_defer_taskrun().setup_coop_taskrun();
         }
-        let io = builder.build(SUBMISSIONS)?;
+        let wake = Arc::new(EventFd::new()?);
         let buffers = Buffers::new(mode.shape())?;
+        let io = builder.build(SUBMISSIONS)?;
+        // A sandbox may allow to make a ring and not to use it, and then no connection would ever open.
+        enter(&io, 0, 0, Some(Duration::ZERO))?;
         let (entries, count) = buffers.entries();
         // SAFETY: the entries live as long as `buffers`, which outlives `io`.
         unsafe { io.submitter().register_buf_ring_with_flags(entries, count, GROUP, 0)? };
@@ -119,7 +124,7 @@ impl Ring {
             buffers,
             lent: Lent::default(),
             wakes: Box::default(),
-            wake: Arc::new(EventFd::new()?),
+            wake,
         };
         ring.watch_wakes();
         Ok(ring)
@@ -343,13 +348,7 @@ impl Ring {
     fn enter(&mut self, want: u32, limit: Option<Duration>) {
         self.submit_backlog();
         let submit = u32::try_from(self.io.submission().len()).unwrap_or(u32::MAX);
-        let timespec = limit.map(Timespec::from).unwrap_or_default();
-        let args = SubmitArgs::new();
-        let args = if limit.is_some() { args.timespec(&timespec) } else { args };
-        let flags = (EnterFlags::GETEVENTS | EnterFlags::EXT_ARG).bits();
-        // SAFETY: the entries are as `submit_backlog` says, and the argument is of the kind that the flag names.
-        let entered = unsafe { self.io.submitter().enter(submit, want, flags, Some(&args)) };
-        if let Err(error) = entered {
+        if let Err(error) = enter(&self.io, submit, want, limit) {
             // The time is over; a signal came; memory is short or completions are to be taken first, which the turn that
             // follows does.
             let ordinary = [libc::ETIME, libc::EINTR, libc::EAGAIN, libc::EBUSY, libc::ENOMEM];
@@ -452,6 +451,16 @@ impl Key {
     }
 }
 
+/// The system call: submits so many entries, and waits for so many completions, at most until `limit` has passed.
+fn enter(io: &IoUring, submit: u32, want: u32, limit: Option<Duration>) -> io::Result<usize> {
+    let timespec = limit.map(|limit| Timespec::from(limit.min(SLEEP_MAX))).unwrap_or_default();
+    let args = SubmitArgs::new();
+    let args = if limit.is_some() { args.timespec(&timespec) } else { args };
+    let flags = (EnterFlags::GETEVENTS | EnterFlags::EXT_ARG).bits();
+    // SAFETY: the entries are as `submit_backlog` says, and the argument is of the kind that the flag names.
+    unsafe { io.submitter().enter(submit, want, flags, Some(&args)) }
+}
+
 fn fd(socket: &TcpStream) -> Fd {
     Fd(socket.as_raw_fd())
 }
@@ -498,5 +507,37 @@ mod tests {
         {
             assert_eq!(Key::from_u64(key.to_u64()), key);
         }
+    }
+
+    #[test]
+    fn a_ring_that_may_be_made_but_not_entered_is_an_error() {
+        for mode in [Use::OneThread, Use::ManyThreads] {
+            let sandboxed = std::thread::spawn(move || {
+                forbid(libc::SYS_io_uring_enter);
+                Ring::new(mode).map(drop)
+            });
+
+            let error = sandboxed.join().unwrap().unwrap_err();
+
+            assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{mode:?}: {error}");
+        }
+    }
+
+    /// Has the kernel refuse a system call to this thread from now on, as a sandbox does.
+    fn forbid(call: libc::c_long) {
+        let step = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+        let mut steps = [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+        // SAFETY: the kernel copies the filter, which names the steps and how many there are.
+        let refused = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) != 0
+        };
+        assert!(!refused, "{}", io::Error::last_os_error());
     }
 }

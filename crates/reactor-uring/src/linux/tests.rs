@@ -358,3 +358,21 @@ fn a_ring_lets_go_of_thousands_of_operations() {
         assert_eq!(ring.in_flight(), 0, "{mode:?}");
     }
 }
+
+#[test]
+fn a_sleep_of_hundreds_of_years_is_one() {
+    for mode in MODES {
+        let mut ring = Ring::new(mode).unwrap();
+        let waker = ring.waker();
+        let begun = Instant::now();
+        let other = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            waker.wake();
+        });
+
+        ring.wait(Some(Duration::MAX));
+
+        assert!(begun.elapsed() >= Duration::from_millis(50), "{mode:?}: {:?}", begun.elapsed());
+        other.join().unwrap();
+    }
+}
