@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_io::Timer;
 
-const NO_ASYNC_IO: &str =
-    "async-io can't start: it takes a thread and three file descriptors when it is first used";
+const NO_ASYNC_IO: &str = "async-io can't start: it takes a thread and three file descriptors when it is first used; free some, raise the limits \
+     (`ulimit -n`, `ulimit -u`), or start it earlier by Smol::start_async_io()";
 
 /// Why no machine can run here, and what to do. Async-io can't be asked; it can be tried, and panics.
 pub(crate) fn lacks() -> Option<&'static str> {
