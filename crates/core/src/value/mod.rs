@@ -27,6 +27,10 @@
 //! The natural type is the one in which a value goes to a statement that was not prepared, where the server gives no
 //! types: `i64` into an `int` column is then the server's error, not ours.
 //!
+//! Types of other crates are values as well, each behind a feature: `uuid-1` (`uuid::Uuid`), `chrono-04` (`NaiveDate`,
+//! `NaiveTime`, `DateTime<Utc>`), `time-03` (`Date`, `Time`, `OffsetDateTime`), `bigdecimal-04` (`BigDecimal`),
+//! `num-bigint-04` (`BigInt`), `serde_json-1` (`serde_json::Value` as JSON text).
+//!
 //! Nothing converts silently: an `i32` isn't bound to `bigint`, and each refusal names the column, both types and the
 //! type to use instead.
 //!
@@ -51,6 +55,7 @@ mod dynamic;
 mod elements;
 mod encode;
 mod error;
+mod foreign;
 mod map;
 mod number;
 mod raw;
