@@ -28,7 +28,7 @@ fn two_swapped_bodies_are_caught() {
 #[test]
 fn a_stream_id_reused_too_early_is_caught() {
     let expected = ["is used again before its answer", "got the answer of another"];
-    assert_eq!(caught(None, &expected), []);
+    assert_eq!(caught(None, &expected), [0_u64; 0]);
     free_stream_ids_early(true);
     let seeds = caught(None, &expected);
     free_stream_ids_early(false);

@@ -29,7 +29,7 @@ pub(crate) fn keeps_a_deadline_that_moves(mount: &Mount) {
     }
 
     let log = rig.end();
-    assert!(log.now.since(begun) >= SHORT.iter().sum());
+    assert!(log.now.since(begun) >= SHORT.iter().sum::<Duration>());
     assert_eq!(log.ticks.len(), 3);
     assert!(log.ticks.iter().all(|late| *late < LATE_MAX), "late ticks: {:?}", log.ticks);
 }
