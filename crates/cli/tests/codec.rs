@@ -105,7 +105,7 @@ fn values_go_line_by_line_whatever_the_lines_are() {
     assert_eq!(error(&answers[7]), "the hexadecimal digits: at byte 1: expected a digit, 0 to 9 or a to f");
     assert_eq!(
         error(&answers[8]),
-        "the bytes are no value of smallint: it is empty, which is not null: read it as a MaybeEmpty"
+        "the bytes are no value of smallint: it is empty, and its type has no empty value"
     );
     assert_eq!(answers[10], ok("'é'".into()));
     for wrong in [1, 3, 9] {

@@ -56,6 +56,7 @@ pub use stream::{BlockingRows, RowStream};
 pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, RequestError};
 pub use helenus_core::machine::{ConnectionError, ContactPointError, Counters, Credentials};
 pub use helenus_core::protocol::{
-    ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, Version,
+    ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, UdtType,
+    Version,
 };
-pub use helenus_core::value;
+pub use helenus_core::{SyntaxError, value};

@@ -32,7 +32,7 @@ impl CqlValue {
         {
             return match can_be_empty(column_type) {
                 true => Ok(verbatim(column_type, bytes)),
-                false => Err(DecodeValueError::Empty),
+                false => Err(DecodeValueError::Invalid("it is empty, and its type has no empty value")),
             };
         }
         match column_type {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{CqlValue, UdtValue};
+use super::{CqlValue, UdtValue, places_by_name};
 use crate::protocol::{ColumnType, UdtType};
 use crate::value::collection::{encode_list, encode_set, encode_vector};
 use crate::value::map::encode_entries;
@@ -151,9 +151,9 @@ fn encode_udt(
             Ok(())
         });
     }
-    let unknown =
-        |(name, _): &&(Box<str>, ColumnType)| !definition.fields.iter().any(|(field, _)| field == name);
-    if let Some((name, _)) = value.definition.fields.iter().find(unknown) {
+    let places = places_by_name(&value.definition);
+    let known = places_by_name(definition);
+    if let Some(name) = places.keys().find(|name| !known.contains_key(*name)) {
         return Err(in_field(
             name,
             EncodeError::Invalid("the user-defined type of the column has no such field"),
@@ -161,11 +161,8 @@ fn encode_udt(
     }
     out.nested(|out| {
         for (name, ty) in &definition.fields {
-            value
-                .field(name)
-                .unwrap_or(&CqlValue::Null)
-                .encode(ty, out)
-                .map_err(|error| in_field(name, error))?;
+            let field = places.get(&**name).and_then(|at| value.fields.get(*at)).unwrap_or(&CqlValue::Null);
+            field.encode(ty, out).map_err(|error| in_field(name, error))?;
         }
         Ok(())
     })

@@ -7,6 +7,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ impl CqlValue {
     /// Zero bytes as a value of this type, which are no null. [`MaybeEmpty`](super::MaybeEmpty) says which types have that.
     ///
     /// # Errors
-    /// [`DecodeValueError::Empty`] if the type has none.
+    /// [`DecodeValueError::Invalid`] if the type has none.
     pub fn empty(column_type: &ColumnType) -> Result<Self, DecodeValueError> {
         Self::of_bytes(column_type, &[])
     }
@@ -171,6 +172,11 @@ impl UdtValue {
         let at = self.definition.fields.iter().position(|(field, _)| **field == *name)?;
         Some(self.fields.get(at).unwrap_or(&CqlValue::Null))
     }
+}
+
+/// Where each field is in the definition: for looking up many of them.
+fn places_by_name(definition: &UdtType) -> BTreeMap<&str, usize> {
+    definition.fields.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect()
 }
 
 /// Bytes that Cassandra takes for a value of a type, but would not write itself, and of which the type's own Rust value

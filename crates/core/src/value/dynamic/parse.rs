@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::print::function_suffix;
-use super::{CqlValue, UdtValue};
+use super::{CqlValue, UdtValue, places_by_name};
 use crate::SyntaxError;
 use crate::protocol::{ColumnType, UdtType};
 use crate::syntax::Cursor;
@@ -313,8 +313,8 @@ impl<'a> Parser<'a> {
     fn udt(&mut self, definition: &Arc<UdtType>) -> Parsed {
         self.cursor.expect("{")?;
         let mut fields = vec![CqlValue::Null; definition.fields.len()];
-        let mut given = 0;
-        let mut is_short = false;
+        let (mut next, mut given, mut is_short) = (0, 0, false);
+        let mut places = None;
         if self.cursor.rest().trim_start().starts_with('}') {
             return Err(self.cursor.error("the name of a field, or '..' for none at all"));
         }
@@ -328,11 +328,16 @@ impl<'a> Parser<'a> {
             }
             let start = parser.cursor;
             let name = parser.cursor.name("the name of a field, '..' or '}'")?;
-            let at = definition.fields.iter().position(|(field, _)| **field == *name);
+            // Most often they come in order.
+            let at = match definition.fields.get(next) {
+                Some((field, _)) if **field == *name => Some(next),
+                _ => places.get_or_insert_with(|| places_by_name(definition)).get(&*name).copied(),
+            };
             let at = at.ok_or_else(|| start.error(format!("one of the fields {}", names(definition))))?;
             parser.cursor.expect(":")?;
             fields[at] = parser.value(&definition.fields[at].1)?;
-            given = given.max(at + 1);
+            next = at + 1;
+            given = given.max(next);
             Ok(())
         })?;
         if is_short {

@@ -271,3 +271,58 @@ fn literals_are_read_as_cassandra_does() {
         assert_eq!(found, expected, "{ty} {literal}");
     }
 }
+
+#[test]
+fn fields_are_known_by_their_names() {
+    let ty: T = "udt{a int, b text, c int}".parse().unwrap();
+    let value = CqlValue::parse(&ty, "{c: 3, a: 1}").unwrap();
+    assert_eq!(value.to_string(), "{a: 1, b: null, c: 3}");
+    let CqlValue::Udt(udt) = &value else { panic!("{value:?}") };
+    assert_eq!((udt.field("c"), udt.field("d")), (Some(&CqlValue::Int(3)), None));
+
+    // The value was made for an older definition than that of the column, with fewer fields in another order.
+    let newer: T = "udt{new int, c int, b text, a int}".parse().unwrap();
+    let bytes = value.to_bytes(&newer).unwrap().unwrap();
+    assert_eq!(
+        CqlValue::decode(&newer, Some(&bytes)).unwrap().to_string(),
+        "{new: null, c: 3, b: null, a: 1}"
+    );
+    let older: T = "udt{a int, b text}".parse().unwrap();
+    let error = value.to_bytes(&older).unwrap_err().to_string();
+    assert_eq!(error, "field 'c': the user-defined type of the column has no such field");
+    let other: T = "udt{a int, b int, c int}".parse().unwrap();
+    let value = CqlValue::parse(&ty, "{b: 'x'}").unwrap();
+    let error = value.to_bytes(&other).unwrap_err().to_string();
+    assert_eq!(error, "field 'b': the marker's type is int; CqlValue(Text) can't be bound to it: use i32");
+}
+
+#[test]
+fn values_know_what_they_are_bound_to() {
+    let bound =
+        |value: CqlValue, ty: &str| value.to_bytes(&ty.parse().unwrap()).map_err(|error| error.to_string());
+    let message = "the marker's type is bigint; CqlValue(Int) can't be bound to it: use i64";
+    assert_eq!(bound(CqlValue::Int(1), "bigint").unwrap_err(), message);
+    assert_eq!(bound(CqlValue::empty(&T::Int).unwrap(), "int").unwrap(), Some(vec![]));
+    assert!(bound(CqlValue::empty(&T::Int).unwrap(), "bigint").is_err());
+    assert!(CqlValue::empty(&T::Date).is_err());
+    assert!(bound(CqlValue::Tuple(vec![CqlValue::Null; 3]), "tuple<int, int>").is_err());
+    let null_inside = bound(CqlValue::Set(vec![CqlValue::Null]), "set<int>").unwrap_err();
+    assert!(null_inside.starts_with("element 0: it is null"), "{null_inside}");
+    let nothing = UdtType { keyspace: "".into(), name: "".into(), fields: [].into() };
+    assert!(UdtValue::new(Arc::new(nothing), vec![CqlValue::Null]).is_none());
+    assert!(CqlValue::decode(&T::Int, None).unwrap().is_null());
+}
+
+/// A user-defined type may have 65,535 fields: to look each up from the start would take minutes.
+#[test]
+fn many_fields_out_of_order_take_no_quadratic_time() {
+    let names: Vec<_> = (0..65_535).map(|n| format!("f{n}")).collect();
+    let of = |fields: Vec<&String>| {
+        let fields = fields.into_iter().map(|name| (name.as_str().into(), T::Int)).collect();
+        T::Udt(Arc::new(UdtType { keyspace: "".into(), name: "".into(), fields }))
+    };
+    let (ty, reversed) = (of(names.iter().collect()), of(names.iter().rev().collect()));
+    let literal: Vec<_> = names.iter().rev().map(|name| format!("{name}: 1")).collect();
+    let value = CqlValue::parse(&ty, &format!("{{{}}}", literal.join(", "))).unwrap();
+    assert_eq!(value.to_bytes(&reversed).unwrap(), value.to_bytes(&ty).unwrap());
+}

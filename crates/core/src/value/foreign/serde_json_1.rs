@@ -58,10 +58,9 @@ impl From<&CqlValue> for Value {
                 Self::Object(entries.iter().map(entry).collect::<Map<_, _>>())
             }
             CqlValue::Udt(udt) => {
-                let field = |(name, _): &(Box<str>, ColumnType)| {
-                    (String::from(&**name), udt.field(name).map_or(Self::Null, Self::from))
-                };
-                Self::Object(udt.definition().fields.iter().map(field).collect::<Map<_, _>>())
+                let values = udt.fields().iter().chain(std::iter::repeat(&CqlValue::Null));
+                let names = udt.definition().fields.iter().map(|(name, _)| String::from(&**name));
+                Self::Object(names.zip(values.map(Self::from)).collect::<Map<_, _>>())
             }
             CqlValue::Verbatim(verbatim) if verbatim.bytes().is_empty() => Self::Null,
             other => unquoted(&other.to_string()).into(),
