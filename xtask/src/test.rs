@@ -17,6 +17,7 @@ const EXAMPLES: &[&str] = &[
     "callbacks",
     "caller_thread",
     "pages",
+    "typed_rows",
     "tokio_current_thread",
     "tokio_multi_thread",
     "smol",

@@ -12,6 +12,8 @@ const UNSAFE: &[&str] = &[
     "crates/core/src/inbox.rs",
     "crates/core/src/call/shared.rs",
     "crates/core/src/sync/modelled.rs",
+    // A counting allocator is an unsafe trait.
+    "crates/derive/tests/allocations.rs",
     "crates/helenus/src/fork.rs",
     // `polling` asks for it.
     "crates/helenus/examples/own_reactor.rs",

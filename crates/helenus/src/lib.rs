@@ -60,3 +60,5 @@ pub use helenus_core::protocol::{
     Version,
 };
 pub use helenus_core::{SyntaxError, value};
+#[cfg(feature = "derive")]
+pub use helenus_derive::{DecodeRow, DecodeValue, EncodeValue, EncodeValues};

@@ -177,7 +177,7 @@ tuples! {
 }
 
 #[inline]
-fn check_count(markers: &[ColumnSpec], values: usize) -> Result<(), BindError> {
+pub(super) fn check_count(markers: &[ColumnSpec], values: usize) -> Result<(), BindError> {
     if markers.len() == values { Ok(()) } else { Err(BindError::Count { markers: markers.len(), values }) }
 }
 

@@ -16,6 +16,8 @@ struct Mismatch {
     rust: &'static str,
     column_type: ColumnType,
     verb: &'static str,
+    /// Which field of a user-defined type it is, and what is wrong with it.
+    field: Option<Box<str>>,
 }
 
 impl TypeMismatch {
@@ -37,8 +39,23 @@ impl TypeMismatch {
         Self::new(rust, column_type, "bound to")
     }
 
+    /// The struct `T` can't be read from a user-defined type, for this field: the type has none of that name, or `mismatch`.
+    #[cold]
+    pub(super) fn read_field<T: ?Sized>(
+        column_type: &ColumnType,
+        name: &str,
+        mismatch: Option<&Self>,
+    ) -> Self {
+        let mut read = Self::read::<T>(column_type);
+        read.0.field = Some(match mismatch {
+            Some(mismatch) => format!("its field '{name}' is {mismatch}").into(),
+            None => format!("it has no field '{name}'").into(),
+        });
+        read
+    }
+
     fn new(rust: &'static str, column_type: &ColumnType, verb: &'static str) -> Self {
-        Self(Box::new(Mismatch { rust, column_type: column_type.clone(), verb }))
+        Self(Box::new(Mismatch { rust, column_type: column_type.clone(), verb, field: None }))
     }
 
     /// The CQL type.
@@ -54,8 +71,11 @@ impl TypeMismatch {
 
 impl fmt::Display for TypeMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { column_type, verb, .. } = &*self.0;
+        let Mismatch { column_type, verb, field, .. } = &*self.0;
         let (rust, fitting) = (self.rust_type(), rust_type_for(column_type));
+        if let Some(field) = field {
+            return write!(f, "{column_type}; {rust} can't be {verb} it: {field}");
+        }
         write!(f, "{column_type}; {rust} can't be {verb} it: use {fitting}")
     }
 }
@@ -180,6 +200,22 @@ pub enum BindError {
         /// Values given.
         values: usize,
     },
+    /// No field of a struct has the name of this marker.
+    NoValue {
+        /// Of the marker, counted from 0.
+        index: usize,
+        /// The marker.
+        name: Arc<str>,
+        /// The struct, as the compiler names it.
+        rust_type: &'static str,
+    },
+    /// A field of a struct has the name of no marker.
+    NoMarker {
+        /// The name of the field's column.
+        name: &'static str,
+        /// The struct, as the compiler names it.
+        rust_type: &'static str,
+    },
     /// One value doesn't fit.
     Value(Box<BindProblem>),
 }
@@ -201,6 +237,16 @@ impl BindError {
     pub(super) fn value(index: usize, column: Option<&ColumnSpec>, reason: EncodeError) -> Self {
         Self::Value(Box::new(BindProblem { index, column: column.cloned(), reason }))
     }
+
+    #[cold]
+    pub(super) fn no_value<T>(index: usize, marker: &ColumnSpec) -> Self {
+        Self::NoValue { index, name: Arc::clone(&marker.name), rust_type: type_name::<T>() }
+    }
+
+    #[cold]
+    pub(super) fn no_marker<T>(name: &'static str) -> Self {
+        Self::NoMarker { name, rust_type: type_name::<T>() }
+    }
 }
 
 impl fmt::Display for BindError {
@@ -211,6 +257,20 @@ impl fmt::Display for BindError {
             }
             Self::TooMany { values } => {
                 write!(f, "{values} values were given, but a request carries at most 65,535")
+            }
+            Self::NoValue { index, name, rust_type } => {
+                let rust = short_type_name(rust_type);
+                write!(
+                    f,
+                    "{rust} has no field for bind marker {index} '{name}': add it, or rename one by #[helenus(rename)]"
+                )
+            }
+            Self::NoMarker { name, rust_type } => {
+                let rust = short_type_name(rust_type);
+                write!(
+                    f,
+                    "the statement has no bind marker '{name}', but {rust} has a value for it: mark the field #[helenus(skip)]"
+                )
             }
             Self::Value(problem) => problem.fmt(f),
         }
@@ -320,6 +380,8 @@ pub enum DecodeError {
         /// Columns of the row type.
         expected: usize,
     },
+    /// The result lacks a column that the row type needs.
+    MissingColumn(Box<MissingColumn>),
     /// A column has a type that the row type can't take there.
     Column(Box<ColumnProblem>),
     /// One cell is no value. Other rows are not affected.
@@ -340,6 +402,18 @@ pub struct ColumnProblem {
     pub name: Arc<str>,
     /// Both types.
     pub mismatch: TypeMismatch,
+}
+
+/// A column that the result lacks, found before the first row is read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MissingColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// The row type, as the compiler names it.
+    pub rust_type: &'static str,
+    /// The names that the result has, or the first 16 of them.
+    pub columns: Box<[Arc<str>]>,
 }
 
 /// A cell whose bytes are no value of the Rust type.
@@ -377,6 +451,12 @@ impl DecodeError {
     }
 
     #[cold]
+    pub(super) fn missing_column<T>(name: &'static str, columns: &[ColumnSpec]) -> Self {
+        let columns = columns.iter().take(16).map(|column| Arc::clone(&column.name)).collect();
+        Self::MissingColumn(Box::new(MissingColumn { name, rust_type: type_name::<T>(), columns }))
+    }
+
+    #[cold]
     pub(super) fn cell<T>(row: usize, index: usize, column: &ColumnSpec, reason: DecodeValueError) -> Self {
         let rust_type = type_name::<T>();
         Self::Cell(Box::new(CellProblem { row, index, column: column.clone(), rust_type, reason }))
@@ -393,6 +473,15 @@ impl fmt::Display for DecodeError {
         match self {
             Self::ColumnCount { columns, expected } => {
                 write!(f, "the result has {columns} columns, but the row type has {expected}")
+            }
+            Self::MissingColumn(missing) => {
+                let rust = short_type_name(missing.rust_type);
+                write!(
+                    f,
+                    "the result has no column '{}', which {rust} needs: select it, or mark the field #[helenus(default)]; \
+                     it has {:?}",
+                    missing.name, missing.columns
+                )
             }
             Self::Column(problem) => {
                 write!(f, "column {} '{}' is {}", problem.index, problem.name, problem.mismatch)
@@ -496,7 +585,8 @@ fn short_type_name(full: &str) -> String {
         rest = &tail[separator..];
     }
     short.push_str(last_segment(rest));
-    short
+    // Some compilers name lifetimes, though all of them look alike.
+    short.replace("<'_>", "").replace("'_, ", "")
 }
 
 fn last_segment(path: &str) -> &str {

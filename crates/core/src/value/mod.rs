@@ -55,6 +55,7 @@ mod dynamic;
 mod elements;
 mod encode;
 mod error;
+pub mod fields;
 mod foreign;
 mod map;
 mod number;
@@ -79,7 +80,7 @@ pub use dynamic::{CqlValue, UdtValue, Verbatim};
 pub use encode::EncodeValue;
 pub use error::{
     BindError, BindProblem, CellProblem, ColumnProblem, ContentProblem, DecodeError, DecodeValueError,
-    EncodeError, ParseValueError, TypeMismatch,
+    EncodeError, MissingColumn, ParseValueError, TypeMismatch,
 };
 pub use number::{Counter, Decimal, VarInt};
 pub use raw::{RawCell, RawRow};

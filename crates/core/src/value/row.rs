@@ -1,10 +1,10 @@
 //! The trait of rows, and the cells that they are made from.
 
-use super::{DecodeError, DecodeValue};
-use crate::protocol::ColumnSpec;
+use super::{DecodeError, DecodeValue, TypeMismatch};
+use crate::protocol::{ColumnSpec, ColumnType};
 
 /// A Rust type that a row can be read as: a tuple of up to 16 values in the order of the columns, `()` for a result
-/// without any, or [`RawRow`](super::RawRow). `'a` is the life of the response, from which it may borrow.
+/// without any, [`RawRow`](super::RawRow), or a struct with the derive of that name. `'a` is the life of the response, from which it may borrow.
 pub trait DecodeRow<'a>: Sized {
     /// Whether rows of these columns can be read as this; asked once per result. The layout that it returns is handed
     /// to each [`DecodeRow::decode`].
@@ -30,7 +30,7 @@ impl Layout {
         Self::default()
     }
 
-    /// One number for each column, with a meaning of the row type's own: the place of the field which it fills, say.
+    /// Numbers with a meaning of the row type's own: for each field the column that fills it, say.
     pub fn of(places: impl Into<Box<[u16]>>) -> Self {
         Self(places.into())
     }
@@ -116,6 +116,19 @@ impl<'a> Cells<'a> {
         Ok(self.rest)
     }
 
+    /// The bytes after the cells already taken.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Goes to where [`Cells::rest`] and [`Cells::taken`] were these.
+    #[inline]
+    pub(super) fn resume(&mut self, rest: &'a [u8], taken: usize) {
+        self.rest = rest;
+        self.taken = taken;
+    }
+
     /// Of this row in its page.
     pub(super) fn row(&self) -> usize {
         self.row
@@ -183,7 +196,7 @@ tuples! {
     16: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14, P 15;
 }
 
-fn check_count(columns: &[ColumnSpec], expected: usize) -> Result<(), DecodeError> {
+pub(super) fn check_count(columns: &[ColumnSpec], expected: usize) -> Result<(), DecodeError> {
     match columns.len() {
         columns if columns == expected => Ok(()),
         columns => Err(DecodeError::ColumnCount { columns, expected }),
@@ -195,5 +208,13 @@ pub(super) fn check_column<'a, T: DecodeValue<'a>>(
     index: usize,
     column: &ColumnSpec,
 ) -> Result<(), DecodeError> {
-    T::check(&column.column_type).map_err(|mismatch| DecodeError::column(index, column, mismatch))
+    check_with(T::check, index, column)
+}
+
+pub(super) fn check_with(
+    check: impl FnOnce(&ColumnType) -> Result<(), TypeMismatch>,
+    index: usize,
+    column: &ColumnSpec,
+) -> Result<(), DecodeError> {
+    check(&column.column_type).map_err(|mismatch| DecodeError::column(index, column, mismatch))
 }

@@ -15,6 +15,8 @@ mod limits;
 mod lookups;
 mod paging;
 mod prepared;
+#[cfg(feature = "derive")]
+mod typed;
 mod versions;
 mod waiting;
 mod ways;
