@@ -201,23 +201,33 @@ pub enum BindError {
         values: usize,
     },
     /// No field of a struct has the name of this marker.
-    NoValue {
-        /// Of the marker, counted from 0.
-        index: usize,
-        /// The marker.
-        name: Arc<str>,
-        /// The struct, as the compiler names it.
-        rust_type: &'static str,
-    },
+    NoValue(Box<NoValue>),
     /// A field of a struct has the name of no marker.
-    NoMarker {
-        /// The name of the field's column.
-        name: &'static str,
-        /// The struct, as the compiler names it.
-        rust_type: &'static str,
-    },
+    NoMarker(Box<NoMarker>),
     /// One value doesn't fit.
     Value(Box<BindProblem>),
+}
+
+/// A marker that no field of a struct has the name of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NoValue {
+    /// Of the marker, counted from 0.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The struct, as the compiler names it.
+    pub rust_type: &'static str,
+}
+
+/// A field of a struct that has the name of no marker.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NoMarker {
+    /// The name of the field's column.
+    pub name: &'static str,
+    /// The struct, as the compiler names it.
+    pub rust_type: &'static str,
 }
 
 /// Which value can't be bound, and why.
@@ -240,12 +250,16 @@ impl BindError {
 
     #[cold]
     pub(super) fn no_value<T>(index: usize, marker: &ColumnSpec) -> Self {
-        Self::NoValue { index, name: Arc::clone(&marker.name), rust_type: type_name::<T>() }
+        Self::NoValue(Box::new(NoValue {
+            index,
+            name: Arc::clone(&marker.name),
+            rust_type: type_name::<T>(),
+        }))
     }
 
     #[cold]
     pub(super) fn no_marker<T>(name: &'static str) -> Self {
-        Self::NoMarker { name, rust_type: type_name::<T>() }
+        Self::NoMarker(Box::new(NoMarker { name, rust_type: type_name::<T>() }))
     }
 }
 
@@ -258,14 +272,16 @@ impl fmt::Display for BindError {
             Self::TooMany { values } => {
                 write!(f, "{values} values were given, but a request carries at most 65,535")
             }
-            Self::NoValue { index, name, rust_type } => {
+            Self::NoValue(problem) => {
+                let NoValue { index, name, rust_type } = &**problem;
                 let rust = short_type_name(rust_type);
                 write!(
                     f,
                     "{rust} has no field for bind marker {index} '{name}': add it, or rename one by #[helenus(rename)]"
                 )
             }
-            Self::NoMarker { name, rust_type } => {
+            Self::NoMarker(problem) => {
+                let NoMarker { name, rust_type } = &**problem;
                 let rust = short_type_name(rust_type);
                 write!(
                     f,

@@ -80,7 +80,7 @@ pub use dynamic::{CqlValue, UdtValue, Verbatim};
 pub use encode::EncodeValue;
 pub use error::{
     BindError, BindProblem, CellProblem, ColumnProblem, ContentProblem, DecodeError, DecodeValueError,
-    EncodeError, MissingColumn, ParseValueError, TypeMismatch,
+    EncodeError, MissingColumn, NoMarker, NoValue, ParseValueError, TypeMismatch,
 };
 pub use number::{Counter, Decimal, VarInt};
 pub use raw::{RawCell, RawRow};
