@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use helenus_core::protocol::Version;
 use mio::Waker;
 
+use crate::clock::Clock;
 use crate::server::{Server, Settings, listen};
 
 /// Running nodes. They stop when this is dropped.
@@ -91,6 +92,12 @@ impl Builder {
     /// always the same. Schema, PREPARE and the system tables are as ever.
     pub fn null(mut self, null: bool) -> Self {
         self.settings.null = null;
+        self
+    }
+
+    /// The clock that timestamps and times to live go by: the system's if nothing is said.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.settings.clock = clock;
         self
     }
 

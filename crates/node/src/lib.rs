@@ -27,7 +27,17 @@
 //! the order in which they come: timestamps that clients send along are ignored. Consistency levels are taken and mean
 //! nothing. No events are sent, nothing is authenticated or compressed, and nothing is traced.
 
+// How the parts fit together:
+//
+// - `server` owns sockets, connections and what they have agreed on. It decodes requests and calls `exec::{query, prepare,
+//   execute, batch}` with a `Session`: the store, the system tables, which node it is, the connection's version and keyspace,
+//   and the time. The answer is the body of a RESULT appended to a buffer, or a `Refusal`, which is an ERROR; changes of the
+//   schema are left in `Session::events` for those who registered. Nothing else passes between the two.
+// - `cql` makes syntax trees of text, `exec` makes plans of trees and runs them, `store` keeps schema and rows, `types` knows
+//   values, `system` makes the tables that a node has of itself.
+
 mod builder;
+mod clock;
 mod cql;
 mod exec;
 mod null;
@@ -38,3 +48,4 @@ mod system;
 mod types;
 
 pub use builder::{Builder, Node};
+pub use clock::Clock;

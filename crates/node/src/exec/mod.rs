@@ -1,12 +1,14 @@
 //! Statements compiled against the schema, and run.
 
 mod compile;
+mod event;
 mod insert;
 mod paging;
 mod prepared;
 mod select;
 mod statement;
 
+pub(crate) use event::SchemaEvent;
 pub(crate) use prepared::Cache;
 pub(crate) use select::Page;
 pub(crate) use statement::{Session, batch, execute, prepare, query};

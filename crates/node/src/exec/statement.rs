@@ -2,11 +2,10 @@
 
 use helenus_core::protocol::Version;
 use helenus_core::protocol::request::{Batch, BatchQuery, Execute, Parameters, Prepare, Query};
-use helenus_core::protocol::response::{
-    self, Change, ResultMessage, RowsHead, RowsMetadata, SchemaChange, SchemaTarget,
-};
+use helenus_core::protocol::response::{self, Change, ResultMessage, RowsHead, RowsMetadata};
 
 use super::compile::{compile, no_keyspace};
+use super::event::{Part, SchemaEvent};
 use super::prepared::{Cache, Id, Prepared};
 use super::select::{self, Window};
 use super::{Bound, InsertPlan, Plan, PlanKind, SelectPlan, Source, insert};
@@ -27,6 +26,11 @@ pub(crate) struct Session<'a> {
     pub(crate) keyspace: &'a mut Option<String>,
     /// Answers rows and writes with canned results.
     pub(crate) null: bool,
+    /// The time, in microseconds since 1970.
+    #[expect(dead_code, reason = "statements with times come next")]
+    pub(crate) now_micros: i64,
+    /// Where changes of the schema are told: those who registered hear of them.
+    pub(crate) events: &'a mut Vec<SchemaEvent>,
 }
 
 /// The body of a RESULT is in `out`, unless the request is refused.
@@ -270,11 +274,11 @@ fn other(
     if changed == Changed::No {
         return put(session, &ResultMessage::Void, out);
     }
-    let target = match table {
-        None => SchemaTarget::Keyspace { keyspace: &keyspace },
-        Some(name) => SchemaTarget::Table { keyspace: &keyspace, name },
-    };
-    put(session, &ResultMessage::SchemaChange(SchemaChange { change, target }), out)
+    let part = table.map_or(Part::Keyspace, |name| Part::Table(name.clone()));
+    let event = SchemaEvent { change, keyspace, part };
+    let answer = put(session, &ResultMessage::SchemaChange(event.message()), out);
+    session.events.push(event);
+    answer
 }
 
 fn writable(keyspace: &str) -> Outcome {

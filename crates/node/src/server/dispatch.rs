@@ -9,7 +9,7 @@ use helenus_core::protocol::{Flags, Header, Opcode, ServerError, Version};
 use super::Settings;
 use super::connection::Broken;
 use super::output::{Frame, Output};
-use crate::exec::{self, Cache, Session};
+use crate::exec::{self, Cache, SchemaEvent, Session};
 use crate::refusal::{Refusal, protocol, too_long};
 use crate::store::Store;
 use crate::system::System;
@@ -18,6 +18,8 @@ use crate::system::System;
 pub(super) struct Dispatch {
     store: Store,
     system: System,
+    /// Changes of the schema since the last request.
+    events: Vec<SchemaEvent>,
     /// One for each node.
     caches: Vec<Cache>,
     settings: Settings,
@@ -116,7 +118,7 @@ impl Protocol {
 impl Dispatch {
     pub(super) fn new(system: System, settings: Settings) -> Self {
         let caches = system.cluster.members.iter().map(|_| Cache::default()).collect();
-        Self { store: Store::new(settings.memory_limit_bytes), system, caches, settings }
+        Self { store: Store::new(settings.memory_limit_bytes), system, events: Vec::new(), caches, settings }
     }
 
     /// Answers one request. An error ends the connection.
@@ -203,6 +205,7 @@ impl Dispatch {
         output: &mut Output,
     ) -> Result<(), Failure> {
         let cache = &mut self.caches[connection.node];
+        self.events.clear();
         let mut session = Session {
             store: &mut self.store,
             system: &self.system,
@@ -210,6 +213,8 @@ impl Dispatch {
             version: frame.version,
             keyspace: &mut connection.keyspace,
             null: self.settings.null,
+            now_micros: self.settings.clock.now_micros(),
+            events: &mut self.events,
         };
         let answered = output.envelope(frame, Opcode::Result, |out| match request {
             Request::Query(query) => exec::query(&mut session, query, out),

@@ -18,6 +18,7 @@ use helenus_core::protocol::Version;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::clock::Clock;
 use crate::system::{Cluster, System};
 use connection::{Connection, Next};
 use dispatch::Dispatch;
@@ -28,6 +29,7 @@ use output::Output;
 pub(crate) struct Settings {
     pub(crate) versions: RangeInclusive<Version>,
     pub(crate) null: bool,
+    pub(crate) clock: Clock,
     pub(crate) memory_limit_bytes: usize,
     pub(crate) connection_limit: usize,
     pub(crate) frame_limit_bytes: usize,
@@ -38,6 +40,7 @@ impl Default for Settings {
         Self {
             versions: dispatch::all_versions(),
             null: false,
+            clock: Clock::system(),
             memory_limit_bytes: 1 << 30,
             connection_limit: 16_384,
             frame_limit_bytes: 16 << 20,
