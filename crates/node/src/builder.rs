@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use helenus_core::protocol::Version;
 use mio::Waker;
@@ -118,6 +119,28 @@ impl Builder {
     /// connection.
     pub fn frame_limit_bytes(mut self, bytes: usize) -> Self {
         self.settings.frame_limit_bytes = bytes;
+        self
+    }
+
+    /// How long a client may take from connecting to the end of its handshake, TLS and authentication included; then it is
+    /// disconnected. 30 seconds if nothing is said.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.handshake_timeout = timeout;
+        self
+    }
+
+    /// Lets in only who gives this password, as Cassandra's `PasswordAuthenticator` does. Said several times, there are
+    /// several users. Who they are makes no difference otherwise: each may do everything.
+    pub fn authentication(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.settings.users.add(user.into(), password.into());
+        self
+    }
+
+    /// Speaks TLS, and nothing else. Whether clients have to show a certificate is said by `config`, as is the provider
+    /// of cryptography.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+        self.settings.tls = Some(config.into());
         self
     }
 

@@ -21,11 +21,14 @@
 //!   `token(..)`, `toJson(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
 //! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them to connect.
 //!
+//! - Compression (LZ4 and Snappy, the features `lz4` and `snappy`, both on by default), TLS (the feature `tls`), PLAIN
+//!   authentication, and events of the schema.
+//!
 //! # What it hasn't
 //! All else is refused by an error that names it: UPDATE and DELETE, conditions, timestamps and time to live in
 //! statements, filtering, ordering, user-defined types, static columns, counters, indexes, views. Writes take effect in
 //! the order in which they come: timestamps that clients send along are ignored. Consistency levels are taken and mean
-//! nothing. No events are sent, nothing is authenticated or compressed, and nothing is traced.
+//! nothing. Nothing is traced.
 
 // How the parts fit together:
 //

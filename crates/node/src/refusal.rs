@@ -49,7 +49,7 @@ impl From<SyntaxError> for Refusal {
 const MESSAGE_LIMIT_BYTES: usize = 4_096;
 
 /// A [string] has at most 65,535 bytes, and no message needs as many, even if a client's own text is in it.
-fn clipped(message: &str) -> &str {
+pub(crate) fn clipped(message: &str) -> &str {
     let mut end = message.len().min(MESSAGE_LIMIT_BYTES);
     while !message.is_char_boundary(end) {
         end -= 1;

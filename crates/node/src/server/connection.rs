@@ -1,12 +1,15 @@
 //! One connection's bytes: cut into envelopes on the way in, kept while the socket is full on the way out.
 
-use std::io::{self, Read, Write};
+use std::io;
 
-use helenus_core::protocol::{Header, segment};
+use helenus_core::protocol::{Flags, Header, segment};
 use mio::net::TcpStream;
 
-use super::dispatch::{Dispatch, Protocol};
-use super::output::Output;
+use super::channel::Channel;
+use super::dispatch::Dispatch;
+use super::events::News;
+use super::output::{Framing, Output};
+use super::protocol::{Protocol, Stage};
 
 /// A cut frame up to this length is copied to the front of the next read; a longer one grows in a buffer of its own.
 const SHORT_TAIL_BYTES: usize = 16 << 10;
@@ -18,7 +21,7 @@ const OUTPUT_LIMIT_BYTES: usize = 1 << 20;
 const KEPT_BYTES: usize = 64 << 10;
 
 pub(super) struct Connection {
-    socket: TcpStream,
+    channel: Channel,
     protocol: Protocol,
     /// What came and isn't handled yet: a cut frame, or whole ones if `held`.
     input: Vec<u8>,
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     closing: bool,
     /// Whether the loop has noted that another turn is due.
     pub(super) queued: bool,
+    /// No other connection has it.
+    pub(super) number: u64,
 }
 
 /// What is to become of a connection after a turn.
@@ -59,9 +64,9 @@ struct Progress {
 pub(super) struct Broken;
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, node: usize) -> Self {
+    pub(super) fn new(channel: Channel, node: usize, number: u64) -> Self {
         Self {
-            socket,
+            channel,
             protocol: Protocol::new(node),
             input: Vec::new(),
             wanted: 1,
@@ -71,11 +76,33 @@ impl Connection {
             sent: 0,
             closing: false,
             queued: false,
+            number,
         }
     }
 
     pub(super) fn socket(&mut self) -> &mut TcpStream {
-        &mut self.socket
+        self.channel.socket()
+    }
+
+    /// Whether the handshake is done.
+    pub(super) fn is_ready(&self) -> bool {
+        self.protocol.stage == Stage::Ready
+    }
+
+    /// Sends an event if the client asked for such.
+    pub(super) fn tell(&mut self, news: &News, output: &mut Output) -> Next {
+        if self.closing {
+            return Next::Wait;
+        }
+        news.put(&self.protocol, output);
+        if output.is_empty() {
+            return Next::Wait;
+        }
+        // Whoever asks for events and reads none must not make them pile up.
+        if self.pending.len() - self.sent > OUTPUT_LIMIT_BYTES {
+            return Next::Close;
+        }
+        self.send(output, Next::Wait).unwrap_or(Next::Close)
     }
 
     /// The memory that it keeps from turn to turn.
@@ -101,7 +128,7 @@ impl Connection {
             return Ok(Next::Wait);
         }
         if self.closing {
-            return Ok(Next::Close);
+            return Ok(self.end());
         }
         if self.held {
             self.go_on(output, dispatch);
@@ -110,7 +137,7 @@ impl Connection {
         let short = self.input.len() <= SHORT_TAIL_BYTES;
         let kept = if short { self.input.len() } else { 0 };
         let room = scratch.len() - kept;
-        let count = match self.socket.read(&mut scratch[kept..]) {
+        let count = match self.channel.read(&mut scratch[kept..]) {
             Ok(0) => return Ok(Next::Close),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Next::Wait),
@@ -168,10 +195,12 @@ impl Connection {
                 return Ok(Progress { used, wanted: 1, held: true });
             }
             let rest = &bytes[used..];
-            let taken = if self.protocol.segments() {
-                self.segment(rest, output, dispatch)?
-            } else {
-                envelope(&mut self.protocol, rest, output, dispatch)?
+            let taken = match self.protocol.framing() {
+                Framing::Segments => self.segment(rest, output, dispatch)?,
+                Framing::Lz4Segments => self.lz4_segment(rest, output, dispatch)?,
+                Framing::Envelopes | Framing::Compressed(_) => {
+                    envelope(&mut self.protocol, rest, output, dispatch)?
+                }
             };
             match taken {
                 Taken::All(len) => used += len,
@@ -190,21 +219,52 @@ impl Connection {
             let most = segment::HEADER_LEN + segment::MAX_PAYLOAD + segment::TRAILER_LEN;
             return Ok(Taken::Wants((bytes.len() + 1).min(most)));
         };
-        if !segment.self_contained {
-            self.slice(segment.payload, output, dispatch)?;
-        } else if self.large.is_empty() {
-            let mut payload = segment.payload;
-            while !payload.is_empty() {
-                match envelope(&mut self.protocol, payload, output, dispatch)? {
-                    Taken::All(len) => payload = &payload[len..],
-                    // A self-contained segment has whole envelopes only.
-                    Taken::Wants(_) => return Err(Broken),
-                }
-            }
-        } else {
+        self.payload(segment.payload, segment.self_contained, output, dispatch)?;
+        Ok(Taken::All(segment.encoded_len))
+    }
+
+    fn lz4_segment(
+        &mut self,
+        bytes: &[u8],
+        output: &mut Output,
+        dispatch: &mut Dispatch,
+    ) -> Result<Taken, Broken> {
+        let Some(segment) = segment::lz4::parse(bytes).map_err(|_| Broken)? else {
+            let most = segment::lz4::HEADER_LEN + segment::MAX_PAYLOAD + segment::TRAILER_LEN;
+            return Ok(Taken::Wants((bytes.len() + 1).min(most)));
+        };
+        let mut payload = std::mem::take(&mut dispatch.room);
+        payload.clear();
+        let taken = match segment.payload(&mut payload) {
+            Ok(()) => self.payload(&payload, segment.self_contained, output, dispatch),
+            Err(_) => Err(Broken),
+        };
+        dispatch.room = payload;
+        taken.map(|()| Taken::All(segment.encoded_len))
+    }
+
+    /// Handles what a segment carries.
+    fn payload(
+        &mut self,
+        mut payload: &[u8],
+        self_contained: bool,
+        output: &mut Output,
+        dispatch: &mut Dispatch,
+    ) -> Result<(), Broken> {
+        if !self_contained {
+            return self.slice(payload, output, dispatch);
+        }
+        if !self.large.is_empty() {
             return Err(Broken);
         }
-        Ok(Taken::All(segment.encoded_len))
+        while !payload.is_empty() {
+            match envelope(&mut self.protocol, payload, output, dispatch)? {
+                Taken::All(len) => payload = &payload[len..],
+                // A self-contained segment has whole envelopes only.
+                Taken::Wants(_) => return Err(Broken),
+            }
+        }
+        Ok(())
     }
 
     /// Adds a slice to the large envelope. Its header bounds how large it grows.
@@ -227,8 +287,8 @@ impl Connection {
             return Ok(Next::Close);
         }
         let mut bytes = output.bytes.as_slice();
-        while !bytes.is_empty() {
-            match self.socket.write(bytes) {
+        while self.pending.is_empty() && !bytes.is_empty() {
+            match self.channel.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -236,11 +296,11 @@ impl Connection {
             }
         }
         self.pending.extend_from_slice(bytes);
-        if !self.pending.is_empty() {
+        if !self.pending.is_empty() || !self.channel.flush()? {
             return Ok(Next::Wait);
         }
         Ok(match (self.closing, self.held) {
-            (true, _) => Next::Close,
+            (true, _) => self.end(),
             (false, true) => Next::Again,
             (false, false) => next,
         })
@@ -249,7 +309,7 @@ impl Connection {
     /// Sends what is pending; `false` if the socket is full.
     fn flush(&mut self) -> io::Result<bool> {
         while self.sent < self.pending.len() {
-            match self.socket.write(&self.pending[self.sent..]) {
+            match self.channel.write(&self.pending[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -260,7 +320,12 @@ impl Connection {
             self.pending = Vec::new();
             self.sent = 0;
         }
-        Ok(true)
+        self.channel.flush()
+    }
+
+    fn end(&mut self) -> Next {
+        self.channel.end();
+        Next::Close
     }
 }
 
@@ -280,13 +345,24 @@ fn envelope(
 ) -> Result<Taken, Broken> {
     let Some(head) = bytes.first_chunk::<{ Header::LEN }>() else {
         // A version that isn't spoken is told from its first byte: its header may be of another length.
-        protocol.check_first_byte(bytes, output, dispatch)?;
+        protocol.check_first_byte(bytes, output, &dispatch.settings)?;
         return Ok(Taken::Wants(Header::LEN));
     };
     let header = Header::parse(head);
-    let version = protocol.admit(&header, output, dispatch)?;
+    let version = protocol.admit(&header, output, &dispatch.settings)?;
     let len = Header::LEN + header.length as usize;
     let Some(body) = bytes.get(Header::LEN..len) else { return Ok(Taken::Wants(len)) };
-    dispatch.answer(protocol, version, &header, body, output)?;
-    Ok(Taken::All(len))
+    if !header.flags.contains(Flags::COMPRESSION) {
+        dispatch.answer(protocol, version, &header, body, output)?;
+        return Ok(Taken::All(len));
+    }
+    let mut room = std::mem::take(&mut dispatch.room);
+    room.clear();
+    let limit = dispatch.settings.frame_limit_bytes;
+    let answered = match protocol.decompress(body, limit, &mut room) {
+        Ok(()) => dispatch.answer(protocol, version, &header, &room, output),
+        Err(error) => Err(protocol.refuse(version, header.stream, &error, output)),
+    };
+    dispatch.room = room;
+    answered.map(|()| Taken::All(len))
 }

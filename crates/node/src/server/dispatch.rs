@@ -1,14 +1,17 @@
-//! From an envelope to its answer: the handshake's rules, then the statements.
+//! From an envelope to its answer: the handshake's requests, then the statements.
 
 use std::ops::RangeInclusive;
 
 use helenus_core::protocol::request::{Request, Startup, split_payload};
 use helenus_core::protocol::response::Message;
-use helenus_core::protocol::{Flags, Header, Opcode, ServerError, Version};
+use helenus_core::protocol::{Compression, Flags, Header, Opcode, Version};
 
 use super::Settings;
 use super::connection::Broken;
+use super::events::News;
+use super::login;
 use super::output::{Frame, Output};
+use super::protocol::{Protocol, Stage, check_startup};
 use crate::exec::{self, Cache, SchemaEvent, Session};
 use crate::refusal::{Refusal, protocol, too_long};
 use crate::store::Store;
@@ -22,103 +25,19 @@ pub(super) struct Dispatch {
     events: Vec<SchemaEvent>,
     /// One for each node.
     caches: Vec<Cache>,
-    settings: Settings,
-}
-
-/// What a connection has agreed on.
-pub(super) struct Protocol {
-    /// To which node it leads.
-    node: usize,
-    /// Set by STARTUP.
-    version: Option<Version>,
-    keyspace: Option<String>,
-}
-
-impl Protocol {
-    pub(super) fn new(node: usize) -> Self {
-        Self { node, version: None, keyspace: None }
-    }
-
-    /// Whether envelopes come in segments: in v5, once STARTUP is answered.
-    pub(super) fn segments(&self) -> bool {
-        self.version.is_some_and(Version::has_segments)
-    }
-
-    /// Refuses a header whose first byte says enough, though others are missing.
-    pub(super) fn check_first_byte(
-        &self,
-        bytes: &[u8],
-        output: &mut Output,
-        dispatch: &Dispatch,
-    ) -> Result<(), Broken> {
-        let Some(first) = bytes.first() else { return Ok(()) };
-        let mut head = [0; Header::LEN];
-        head[0] = *first;
-        self.version_of(&Header::parse(&head), output, dispatch).map(|_| ())
-    }
-
-    /// Judges a header: version, direction and length. What is refused is told why, and the connection ends.
-    pub(super) fn admit(
-        &self,
-        header: &Header,
-        output: &mut Output,
-        dispatch: &Dispatch,
-    ) -> Result<Version, Broken> {
-        let version = self.version_of(header, output, dispatch)?;
-        let limit = dispatch.settings.frame_limit_bytes;
-        if header.length as usize > limit {
-            let length = header.length;
-            let message =
-                format!("Request is too big: length {length} exceeds maximum allowed length {limit}");
-            return Err(self.refuse(version, header.stream, &protocol(message), output));
-        }
-        Ok(version)
-    }
-
-    fn version_of(
-        &self,
-        header: &Header,
-        output: &mut Output,
-        dispatch: &Dispatch,
-    ) -> Result<Version, Broken> {
-        let spoken = &dispatch.settings.versions;
-        let version = Version::from_byte(header.version).filter(|version| spoken.contains(version));
-        let Some(version) = version else {
-            let (least, greatest) = (spoken.start().byte(), spoken.end().byte());
-            let message = format!(
-                "Invalid or unsupported protocol version ({}); the lowest supported version is {least} and the \
-                 greatest is {greatest}",
-                header.version
-            );
-            return Err(self.refuse(*spoken.end(), header.stream, &protocol(message), output));
-        };
-        if header.response {
-            let message = "Wrong protocol direction, expected request but got response";
-            return Err(self.refuse(version, header.stream, &protocol(message.into()), output));
-        }
-        match self.version {
-            Some(agreed) if agreed != version => {
-                let message = format!("this connection speaks {agreed} since STARTUP, not {version}");
-                Err(self.refuse(agreed, header.stream, &protocol(message), output))
-            }
-            _ => Ok(version),
-        }
-    }
-
-    /// The last answer of a connection.
-    fn refuse(&self, version: Version, stream: i16, error: &ServerError, output: &mut Output) -> Broken {
-        let frame = Frame { version, stream, segments: self.segments() };
-        let message = Message::Error(error.clone());
-        // If even that can't be encoded, the end of the connection says it.
-        let _ = output.envelope(frame, Opcode::Error, |out| message.put(version, out).map_err(too_long));
-        Broken
-    }
+    pub(super) settings: Settings,
+    /// What happened and was not told yet.
+    pub(super) news: Vec<News>,
+    /// Where bodies are decompressed.
+    pub(super) room: Vec<u8>,
 }
 
 impl Dispatch {
     pub(super) fn new(system: System, settings: Settings) -> Self {
         let caches = system.cluster.members.iter().map(|_| Cache::default()).collect();
-        Self { store: Store::new(settings.memory_limit_bytes), system, events: Vec::new(), caches, settings }
+        let store = Store::new(settings.memory_limit_bytes);
+        let (events, news, room) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, system, events, caches, settings, news, room }
     }
 
     /// Answers one request. An error ends the connection.
@@ -130,7 +49,7 @@ impl Dispatch {
         body: &[u8],
         output: &mut Output,
     ) -> Result<(), Broken> {
-        let frame = Frame { version, stream: header.stream, segments: protocol.segments() };
+        let frame = protocol.frame(version, header.stream);
         if self.settings.null && header.opcode == Opcode::Execute.byte() && header.flags == Flags::NONE {
             if let Some(canned) = self.canned(protocol, version, body) {
                 return output.canned(frame, canned).map_err(|_| Broken);
@@ -150,7 +69,9 @@ impl Dispatch {
 
     #[inline]
     fn canned(&self, protocol: &Protocol, version: Version, body: &[u8]) -> Option<&[u8]> {
-        protocol.version?;
+        if protocol.stage != Stage::Ready {
+            return None;
+        }
         let (id, after) = body.strip_prefix(&[0, 16])?.split_first_chunk::<16>()?;
         self.caches[protocol.node].find(id)?.canned.answer(version, after)
     }
@@ -170,31 +91,43 @@ impl Dispatch {
         if opcode.is_response() {
             return Err(Failure::Fatal(protocol(format!("{opcode} is not a request"))));
         }
-        if header.flags.contains(Flags::COMPRESSION) {
-            let message = "the body is compressed, but no compression was agreed on in STARTUP";
-            return Err(Failure::Fatal(protocol(message.into())));
-        }
         let malformed = |error| Failure::Refused(protocol(format!("the request can't be read: {error}")));
         let (_, body) = split_payload(version, header.flags, body).map_err(malformed)?;
         let request = Request::decode(version, header.opcode, body).map_err(malformed)?;
-        match (&request, connection.version) {
-            (Request::Options, _) => self.supported(frame, output),
-            (Request::Startup(startup), None) => {
-                check_startup(startup)?;
-                put(frame, &Message::Ready, output)?;
-                connection.version = Some(version);
+        connection.expects(opcode).map_err(Failure::Refused)?;
+        match &request {
+            Request::Options => self.supported(frame, output),
+            Request::Startup(startup) => self.start(connection, frame, startup, output),
+            Request::AuthResponse(response) => {
+                self.settings.users.check(response.token).map_err(Failure::Refused)?;
+                put(frame, &Message::AuthSuccess(None), output)?;
+                connection.stage = Stage::Ready;
                 Ok(())
             }
-            (Request::Startup(_), Some(_)) | (_, None) => {
-                let expected = if connection.version.is_some() { "QUERY" } else { "STARTUP or OPTIONS" };
-                Err(Failure::Refused(protocol(format!("Unexpected message {opcode}, expecting {expected}"))))
-            }
-            (Request::Register(_), _) => put(frame, &Message::Ready, output),
-            (Request::AuthResponse(_), _) => {
-                Err(Failure::Refused(protocol("this node asks nobody to authenticate".into())))
+            Request::Register(register) => {
+                connection.interests.add(&register.events).map_err(Failure::Refused)?;
+                put(frame, &Message::Ready, output)
             }
             _ => self.statement(connection, frame, &request, output),
         }
+    }
+
+    fn start(
+        &self,
+        connection: &mut Protocol,
+        frame: Frame,
+        startup: &Startup<'_>,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let compression = check_startup(frame.version, startup).map_err(Failure::Refused)?;
+        let (answer, stage) = if self.settings.users.are_asked() {
+            (Message::Authenticate { authenticator: login::AUTHENTICATOR }, Stage::Authenticating)
+        } else {
+            (Message::Ready, Stage::Ready)
+        };
+        put(frame, &answer, output)?;
+        connection.start(frame.version, compression, stage);
+        Ok(())
     }
 
     fn statement(
@@ -205,7 +138,6 @@ impl Dispatch {
         output: &mut Output,
     ) -> Result<(), Failure> {
         let cache = &mut self.caches[connection.node];
-        self.events.clear();
         let mut session = Session {
             store: &mut self.store,
             system: &self.system,
@@ -223,15 +155,18 @@ impl Dispatch {
             Request::Batch(batch) => exec::batch(&mut session, cache, batch, out),
             other => Err(protocol(format!("{} is not among what this node has", other.opcode()))),
         });
+        self.news.extend(self.events.drain(..).map(News::Schema));
         answered.map_err(Failure::Refused)
     }
 
     fn supported(&self, frame: Frame, output: &mut Output) -> Result<(), Failure> {
         let versions = Version::ALL.iter().filter(|version| self.settings.versions.contains(version));
         let versions = versions.map(|version| format!("{}/{version}", version.byte())).collect::<Vec<_>>();
+        let compressions = [Compression::Snappy, Compression::Lz4].into_iter();
+        let compressions = compressions.filter(|compression| compression.is_compiled_in());
         let options = vec![
             (Startup::CQL_VERSION, vec!["3.4.6"]),
-            (Startup::COMPRESSION, vec![]),
+            (Startup::COMPRESSION, compressions.map(Compression::name).collect()),
             ("PROTOCOL_VERSIONS", versions.iter().map(String::as_str).collect()),
         ];
         put(frame, &Message::Supported(options), output)
@@ -250,19 +185,6 @@ fn put(frame: Frame, message: &Message<'_>, output: &mut Output) -> Result<(), F
     let put =
         output.envelope(frame, message.opcode(), |out| message.put(frame.version, out).map_err(too_long));
     put.map_err(Failure::Refused)
-}
-
-fn check_startup(startup: &Startup<'_>) -> Result<(), Failure> {
-    let refused = |message: String| Err(Failure::Refused(protocol(message)));
-    if startup.option(Startup::CQL_VERSION).is_none() {
-        return refused("Missing value CQL_VERSION in STARTUP message".into());
-    }
-    match startup.option(Startup::COMPRESSION) {
-        Some(algorithm) if !algorithm.is_empty() => {
-            refused(format!("Unknown compression algorithm: {algorithm} (this node compresses nothing)"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// All versions that there are.

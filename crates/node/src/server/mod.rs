@@ -1,18 +1,24 @@
 //! The loop: one thread, one epoll, all nodes and connections.
 
+mod channel;
 mod connection;
 mod dispatch;
+mod events;
 mod listen;
+mod login;
 mod output;
+mod protocol;
 
 pub(crate) use listen::listen;
+pub(crate) use login::Users;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use helenus_core::protocol::Version;
 use mio::net::{TcpListener, TcpStream};
@@ -20,6 +26,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::clock::Clock;
 use crate::system::{Cluster, System};
+use channel::Channel;
 use connection::{Connection, Next};
 use dispatch::Dispatch;
 use output::Output;
@@ -33,6 +40,10 @@ pub(crate) struct Settings {
     pub(crate) memory_limit_bytes: usize,
     pub(crate) connection_limit: usize,
     pub(crate) frame_limit_bytes: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) users: Users,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Default for Settings {
@@ -44,6 +55,10 @@ impl Default for Settings {
             memory_limit_bytes: 1 << 30,
             connection_limit: 16_384,
             frame_limit_bytes: 16 << 20,
+            handshake_timeout: Duration::from_secs(30),
+            users: Users::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -63,14 +78,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 const WAKER: Token = Token(usize::MAX);
 
+/// The bit by which tokens of listeners differ from those of connections.
+const LISTENER: usize = 1 << (usize::BITS - 2);
+
 pub(crate) struct Server {
     poll: Poll,
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
-    /// Token: the node's number.
+    /// Token: `LISTENER` and the node's number.
     listeners: Vec<TcpListener>,
-    /// Token: the number of nodes and the slot.
+    /// Token: the slot.
     connections: Vec<Option<Connection>>,
+    /// How many connections there ever were: it tells those of a slot apart.
+    accepted: u64,
+    /// Who has to be through with the handshake when: the slot and the number of the connection, by time.
+    handshakes: VecDeque<(Instant, usize, u64)>,
     free: Vec<usize>,
     open: usize,
     connection_limit: usize,
@@ -95,7 +117,7 @@ impl Server {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         for (node, listener) in listeners.iter_mut().enumerate() {
-            poll.registry().register(listener, Token(node), Interest::READABLE)?;
+            poll.registry().register(listener, Token(LISTENER | node), Interest::READABLE)?;
         }
         let connection_limit = settings.connection_limit;
         Ok(Self {
@@ -104,6 +126,8 @@ impl Server {
             stop,
             listeners,
             connections: Vec::new(),
+            accepted: 0,
+            handshakes: VecDeque::new(),
             free: Vec::new(),
             open: 0,
             connection_limit,
@@ -124,12 +148,7 @@ impl Server {
     pub(crate) fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         while !self.stop.load(Ordering::Acquire) {
-            let timeout = match (self.again.is_empty(), self.stalled.is_empty()) {
-                (false, _) => Some(Duration::ZERO),
-                (true, false) => Some(ACCEPT_PAUSE),
-                (true, true) => None,
-            };
-            match self.poll.poll(&mut events, timeout) {
+            match self.poll.poll(&mut events, self.patience()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Waiting itself fails: there is nobody to tell, and spinning would be worse than stopping.
@@ -145,13 +164,64 @@ impl Server {
             for node in std::mem::take(&mut self.stalled) {
                 self.accept(node);
             }
-            let nodes = self.listeners.len();
             for event in &events {
                 match event.token() {
                     WAKER => {}
-                    Token(node) if node < nodes => self.accept(node),
-                    Token(token) => self.turn(token - nodes),
+                    Token(token) if token & LISTENER != 0 => self.accept(token ^ LISTENER),
+                    Token(slot) => {
+                        self.turn(slot);
+                        // The end may lie behind bytes that were just read, and is told of once.
+                        if event.is_read_closed() {
+                            self.next(slot, Next::Again);
+                        }
+                    }
                 }
+            }
+            if !self.handshakes.is_empty() {
+                self.end_slow_handshakes();
+            }
+            if !self.dispatch.news.is_empty() {
+                self.tell();
+            }
+        }
+    }
+
+    /// How long to wait for the kernel.
+    fn patience(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let pause = (!self.stalled.is_empty()).then_some(ACCEPT_PAUSE);
+        let handshake =
+            self.handshakes.front().map(|(due, ..)| due.saturating_duration_since(Instant::now()));
+        [pause, handshake].into_iter().flatten().min()
+    }
+
+    /// Closes connections whose handshake took too long, and forgets those that are through.
+    fn end_slow_handshakes(&mut self) {
+        let mut now = None;
+        while let Some(&(due, slot, number)) = self.handshakes.front() {
+            let connection = self.connections[slot].as_ref();
+            if connection.is_some_and(|connection| connection.number == number && !connection.is_ready()) {
+                if due > *now.get_or_insert_with(Instant::now) {
+                    return;
+                }
+                self.next(slot, Next::Close);
+            }
+            self.handshakes.pop_front();
+        }
+    }
+
+    /// Sends events to those who asked for them.
+    fn tell(&mut self) {
+        for news in std::mem::take(&mut self.dispatch.news) {
+            for slot in 0..self.connections.len() {
+                let Some(connection) = &mut self.connections[slot] else { continue };
+                self.output.bytes.clear();
+                let before = connection.buffered_bytes();
+                let next = connection.tell(&news, &mut self.output);
+                self.buffered_bytes = self.buffered_bytes + connection.buffered_bytes() - before;
+                self.next(slot, next);
             }
         }
     }
@@ -174,23 +244,39 @@ impl Server {
 
     fn admit(&mut self, node: usize, mut socket: TcpStream) {
         let slot = self.free.pop().unwrap_or(self.connections.len());
-        let token = Token(self.listeners.len() + slot);
         let registered = socket.set_nodelay(true).and_then(|()| {
-            self.poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut socket, Token(slot), interest)
         });
-        if registered.is_err() {
+        let Ok(channel) = registered.and_then(|()| self.channel(socket)) else {
             if slot < self.connections.len() {
                 self.free.push(slot);
             }
             return;
-        }
-        let connection = Some(Connection::new(socket, node));
+        };
+        self.accepted += 1;
+        let due = Instant::now() + self.dispatch.settings.handshake_timeout;
+        self.handshakes.push_back((due, slot, self.accepted));
+        let connection = Some(Connection::new(channel, node, self.accepted));
         if slot == self.connections.len() {
             self.connections.push(connection);
         } else {
             self.connections[slot] = connection;
         }
         self.open += 1;
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn channel(&self, socket: TcpStream) -> io::Result<Channel> {
+        Ok(Channel::Plain(socket))
+    }
+
+    #[cfg(feature = "tls")]
+    fn channel(&self, socket: TcpStream) -> io::Result<Channel> {
+        match &self.dispatch.settings.tls {
+            None => Ok(Channel::Plain(socket)),
+            Some(config) => Ok(Channel::Tls(Box::new(channel::tls::Tls::new(socket, config.clone())?))),
+        }
     }
 
     fn turn(&mut self, slot: usize) {
@@ -201,6 +287,14 @@ impl Server {
         let after = connection.buffered_bytes();
         self.buffered_bytes = self.buffered_bytes + after - before;
         let next = if after > 0 && self.buffered_bytes > BUFFERED_LIMIT_BYTES { Next::Close } else { next };
+        self.next(slot, next);
+        if self.output.capacity() > KEPT_OUTPUT_BYTES {
+            self.output = Output::default();
+        }
+    }
+
+    fn next(&mut self, slot: usize, next: Next) {
+        let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else { return };
         match next {
             Next::Wait => {}
             Next::Again if connection.queued => {}
@@ -209,16 +303,13 @@ impl Server {
                 self.again.push(slot);
             }
             Next::Close => {
+                self.buffered_bytes -= connection.buffered_bytes();
                 // The kernel forgets a closed socket by itself; a failure changes nothing.
                 let _ = self.poll.registry().deregister(connection.socket());
-                self.buffered_bytes -= after;
                 self.connections[slot] = None;
                 self.free.push(slot);
                 self.open -= 1;
             }
-        }
-        if self.output.bytes.capacity() > KEPT_OUTPUT_BYTES {
-            self.output = Output::default();
         }
     }
 }

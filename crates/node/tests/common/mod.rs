@@ -14,13 +14,17 @@ use helenus_core::protocol::request::{
     Execute, ParameterOptions, Parameters, Prepare, Query, Register, Request, Startup, Values,
 };
 use helenus_core::protocol::response::{Message, Response, ResultMessage};
-use helenus_core::protocol::{Flags, Header, ServerError, Version, envelope, segment, wire};
+use helenus_core::protocol::{Compression, Flags, Header, ServerError, Version, envelope, segment, wire};
 
 pub struct Client {
     pub socket: TcpStream,
     pub version: Version,
     /// Whether envelopes travel in segments by now.
     pub segments: bool,
+    /// How bodies or segments are compressed by now.
+    pub compression: Option<Compression>,
+    /// The TLS session, if there is one.
+    pub tls: Option<rustls::ClientConnection>,
     /// Bytes of envelopes that came and weren't asked for yet.
     received: Vec<u8>,
 }
@@ -84,7 +88,17 @@ impl Client {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { socket, version, segments: false, received: Vec::new() }
+        Self { socket, version, segments: false, compression: None, tls: None, received: Vec::new() }
+    }
+
+    /// Through with STARTUP, with compression.
+    pub fn compressed(address: SocketAddr, version: Version, compression: Compression) -> Self {
+        let mut client = Self::raw(address, version);
+        let options = vec![(Startup::CQL_VERSION, "3.0.0"), (Startup::COMPRESSION, compression.name())];
+        assert_eq!(client.ask(&Request::Startup(Startup { options })).message(), Message::Ready);
+        client.segments = version.has_segments();
+        client.compression = Some(compression);
+        client
     }
 
     /// Through with STARTUP.
@@ -105,8 +119,15 @@ impl Client {
 
     pub fn encode(&self, stream: i16, request: &Request<'_>) -> Vec<u8> {
         let mut out = Vec::new();
-        let start = envelope::begin(&mut out, self.version, Flags::NONE, request.opcode());
-        request.put(self.version, &mut out).unwrap();
+        let body_compression = self.compression.filter(|_| !self.segments);
+        let flags = body_compression.map_or(Flags::NONE, |_| Flags::COMPRESSION);
+        let start = envelope::begin(&mut out, self.version, flags, request.opcode());
+        let mut body = Vec::new();
+        request.put(self.version, &mut body).unwrap();
+        match body_compression {
+            Some(compression) => compression.compress(&body, &mut out).unwrap(),
+            None => out.extend_from_slice(&body),
+        }
         envelope::finish(&mut out, start).unwrap();
         envelope::set_stream(&mut out, stream);
         out
@@ -119,20 +140,45 @@ impl Client {
 
     pub fn send_envelopes(&mut self, envelopes: &[u8]) {
         let framed = self.framed(envelopes);
-        self.socket.write_all(&framed).unwrap();
+        self.write_all(&framed);
+    }
+
+    pub fn write_all(&mut self, bytes: &[u8]) {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.socket).write_all(bytes).unwrap(),
+            None => self.socket.write_all(bytes).unwrap(),
+        }
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.socket).read(room),
+            None => self.socket.read(room),
+        }
+    }
+
+    fn read_exact(&mut self, mut room: &mut [u8]) -> Option<()> {
+        while !room.is_empty() {
+            let count = self.read(room).ok().filter(|count| *count > 0)?;
+            room = &mut room[count..];
+        }
+        Some(())
     }
 
     /// Envelopes as they are, or in segments if it is time for them.
     pub fn framed(&self, envelopes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        if !self.segments {
-            out.extend_from_slice(envelopes);
-        } else if envelopes.len() > segment::MAX_PAYLOAD {
-            segment::put_large(&mut out, envelopes).unwrap();
-        } else {
-            let start = segment::open(&mut out);
-            out.extend_from_slice(envelopes);
-            segment::close(&mut out, start, true).unwrap();
+        let whole = envelopes.len() <= segment::MAX_PAYLOAD;
+        for payload in envelopes.chunks(segment::MAX_PAYLOAD) {
+            if !self.segments {
+                out.extend_from_slice(payload);
+            } else if self.compression.is_some() {
+                segment::lz4::put(&mut out, payload, whole).unwrap();
+            } else {
+                let start = segment::open(&mut out);
+                out.extend_from_slice(payload);
+                segment::close(&mut out, start, whole).unwrap();
+            }
         }
         out
     }
@@ -147,9 +193,16 @@ impl Client {
         let header = Header::parse(self.received.first_chunk().unwrap());
         let len = Header::LEN + header.length as usize;
         self.fill(len)?;
-        let body = self.received[Header::LEN..len].to_vec();
+        let mut body = self.received[Header::LEN..len].to_vec();
         self.received.drain(..len);
         assert!(header.response, "a server sends responses");
+        if header.flags.contains(Flags::COMPRESSION) {
+            let compressed = std::mem::take(&mut body);
+            let compression = self.compression.expect("compression was agreed on");
+            compression.decompress(&compressed, 256 << 20, &mut body).unwrap();
+        } else {
+            assert!(self.segments || self.compression.is_none(), "all is compressed from READY on");
+        }
         Some(Answer { version: Version::from_byte(header.version).unwrap(), header, body })
     }
 
@@ -157,22 +210,28 @@ impl Client {
     fn fill(&mut self, len: usize) -> Option<()> {
         while self.received.len() < len {
             if self.segments {
-                let mut head = [0; segment::HEADER_LEN];
-                self.socket.read_exact(&mut head).ok()?;
-                let payload =
-                    usize::from(u16::from_le_bytes([head[0], head[1]])) | usize::from(head[2] & 1) << 16;
-                let mut rest = vec![0; payload + segment::TRAILER_LEN];
-                self.socket.read_exact(&mut rest).ok()?;
-                let whole = [&head[..], &rest].concat();
-                self.received.extend_from_slice(segment::parse(&whole).unwrap().unwrap().payload);
+                self.fill_segment()?;
             } else {
                 let mut part = vec![0; len - self.received.len()];
-                let count = self.socket.read(&mut part).ok()?;
-                if count == 0 {
-                    return None;
-                }
+                let count = self.read(&mut part).ok().filter(|count| *count > 0)?;
                 self.received.extend_from_slice(&part[..count]);
             }
+        }
+        Some(())
+    }
+
+    fn fill_segment(&mut self) -> Option<()> {
+        let lz4 = self.compression.is_some();
+        let mut whole = vec![0; if lz4 { segment::lz4::HEADER_LEN } else { segment::HEADER_LEN }];
+        self.read_exact(&mut whole)?;
+        let head = whole.len();
+        let len = if lz4 { segment::lz4::encoded_len(&whole) } else { segment::encoded_len(&whole) };
+        whole.resize(len.unwrap(), 0);
+        self.read_exact(&mut whole[head..])?;
+        if lz4 {
+            segment::lz4::parse(&whole).unwrap().unwrap().payload(&mut self.received).unwrap();
+        } else {
+            self.received.extend_from_slice(segment::parse(&whole).unwrap().unwrap().payload);
         }
         Some(())
     }
