@@ -197,7 +197,7 @@ impl Inbox {
         }
     }
 
-    /// `Connect` and `Close` count for nothing and are never refused for load.
+    /// Commands that send nothing count for nothing and are never refused for load.
     fn submit_control(&self, command: Command, terms: Terms, notify: Notify) -> Result<Call, Box<Rejected>> {
         if matches!(command, Command::Close { .. }) {
             self.refusing.store(true, Ordering::Release);

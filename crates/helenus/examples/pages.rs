@@ -22,20 +22,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{rows} rows");
 
+    // ANCHOR: pages
+    // The same without a copy of what the rows are made of: they borrow from their page.
+    let mut bytes = 0;
+    for page in session.query(SELECT, ()).page_size(500).blocking_pages() {
+        for row in page?.page_rows::<(i64, &str)>()? {
+            bytes += row?.1.len();
+        }
+    }
+    println!("{bytes} bytes of names");
+    // ANCHOR_END: pages
+
     // ANCHOR: state
-    // Page by page: the state says where the next page begins. It is bytes, to be kept wherever a program keeps them.
-    let mut kept: Option<Vec<u8>> = None;
+    // Page by page: the state says where the next page begins. It is bytes or text, to be kept wherever a program keeps them,
+    // and good for this statement with these values alone: for another one it is refused.
+    let mut kept: Option<String> = None;
     for page in 1.. {
         let mut request = session.query(SELECT, ()).page_size(700);
-        if let Some(bytes) = kept.take() {
-            request = request.page(PagingState::from_bytes(bytes));
+        if let Some(text) = kept.take() {
+            request = request.page(text.parse::<PagingState>()?);
         }
         let response = request.wait()?;
         // `rows` would refuse a page that isn't all there is; `page_rows` is for those who know.
         let first = response.page_rows::<(i64, &str)>()?.next().transpose()?;
         println!("page {page}: {} rows, the first is {first:?}", response.row_count());
         match response.paging_state() {
-            Some(state) => kept = Some(state.as_bytes().to_vec()),
+            Some(state) => kept = Some(state.to_string()),
             None => break,
         }
     }

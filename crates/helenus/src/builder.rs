@@ -256,7 +256,8 @@ impl SessionBuilder {
             })
             .collect();
         let seeds = machines.iter().cloned().map(seed).collect();
-        (Grown { machines, agreed, errands, patience, defaults: self.defaults, reactor }, seeds)
+        let keyspace = config.keyspace.clone();
+        (Grown { machines, agreed, errands, patience, defaults: self.defaults, keyspace, reactor }, seeds)
     }
 }
 
@@ -267,6 +268,7 @@ struct Grown {
     errands: Arc<Latch>,
     patience: Patience,
     defaults: Defaults,
+    keyspace: Option<Arc<str>>,
     reactor: &'static str,
 }
 
@@ -281,6 +283,7 @@ impl Grown {
             caller: running.take_turns().map(CallerDriven::new),
             running: Mutex::new(Some(running)),
             defaults: self.defaults,
+            keyspace: self.keyspace,
             reactor: self.reactor,
             generation: fork::generation(),
         }))

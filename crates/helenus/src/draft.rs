@@ -129,22 +129,29 @@ impl Draft {
         if self.options.is_none() {
             return Ok(self.unsent);
         }
-        self.seal_options(session.version(), &session.0.defaults).map_err(Box::new)
+        self.seal_options(session.version(), &session.0.defaults, session.0.keyspace.as_deref())
+            .map_err(Box::new)
     }
 
     /// Writes anew what follows the values.
-    fn seal_options(self, version: Version, defaults: &Defaults) -> Result<Unsent, Error> {
+    fn seal_options(
+        self,
+        version: Version,
+        defaults: &Defaults,
+        keyspace: Option<&str>,
+    ) -> Result<Unsent, Error> {
         let Self { mut unsent, parameters, consistency, options } = self;
         let (Some(Parameters { head, value_count, end }), Some(options)) = (parameters, options) else {
             return Ok(unsent);
         };
         let statement = unsent.terms().statement.as_ref();
         let has_rows = statement.is_none_or(|statement| statement.has_rows());
+        let paging_state = options.paging_state;
         let options = ParameterOptions {
             consistency,
             serial_consistency: options.serial_consistency,
             page_size: has_rows.then(|| options.page_size.unwrap_or(defaults.page_size)),
-            paging_state: options.paging_state.as_ref().map(PagingState::as_bytes),
+            paging_state: paging_state.as_ref().map(PagingState::server_bytes),
             skip_metadata: statement.is_some_and(|statement| statement.knows_columns(version)),
             ..ParameterOptions::default()
         };
@@ -152,6 +159,12 @@ impl Draft {
         frame.truncate(end);
         head.finish(frame, value_count.into(), &options)?;
         envelope::finish(frame, 0)?;
+        if let Some(state) = paging_state {
+            let statement = unsent.terms().statement.clone();
+            let checked = state.check(unsent.frame(), statement.as_deref(), keyspace);
+            // What has given a page before is a read.
+            unsent.terms().idempotent |= checked.map_err(Error::PagingState)?;
+        }
         Ok(unsent)
     }
 }

@@ -10,6 +10,8 @@ use helenus_core::protocol::{DecodeError, EncodeError, ServerError};
 use helenus_core::reactor::LaunchError;
 use helenus_core::value;
 
+use crate::{Notes, PagingStateError};
+
 /// Why a request failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -26,6 +28,8 @@ pub enum Error {
         node: SocketAddr,
         /// What it said.
         error: Box<ServerError>,
+        /// What it said beside that: warnings, for one.
+        notes: Notes,
     },
     /// The node's answer can't be read. Whether the request was carried out: it was, or was refused.
     Response {
@@ -53,6 +57,15 @@ pub enum Error {
     },
     /// `USE` changes one connection of many. Never sent.
     UseStatement,
+    /// The paging state doesn't belong to the request. Never sent.
+    PagingState(PagingStateError),
+    /// A trace isn't whole: its coordinator hasn't written how long it took.
+    TraceIncomplete {
+        /// The trace's.
+        id: value::Uuid,
+        /// How long it was waited for.
+        waited: Duration,
+    },
 }
 
 /// How a result differs from what was asked for.
@@ -63,6 +76,8 @@ pub enum ShapeError {
     MorePages,
     /// The statement has no rows as its result.
     NoRows,
+    /// The statement has no conditions, so it can't be told whether they were true.
+    NotConditional,
     /// Not exactly one row, or more than one.
     RowCount {
         /// How many there are.
@@ -74,14 +89,19 @@ impl Error {
     /// Whether the server can have seen the request: whether repeating it could do it twice.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Bind(_) | Self::Encode(_) | Self::WouldDeadlock | Self::UseStatement => Fate::NeverSent,
+            Self::Bind(_)
+            | Self::Encode(_)
+            | Self::WouldDeadlock
+            | Self::UseStatement
+            | Self::PagingState(_) => Fate::NeverSent,
             Self::Request(error) => error.fate(),
             Self::Forked { fate } => *fate,
             Self::NotDriven { .. }
             | Self::Server { .. }
             | Self::Response { .. }
             | Self::Row(_)
-            | Self::Shape(_) => Fate::Unknown,
+            | Self::Shape(_)
+            | Self::TraceIncomplete { .. } => Fate::Unknown,
         }
     }
 
@@ -100,6 +120,14 @@ impl Error {
         matches!(self, Self::Request(RequestError::Closed { .. }))
     }
 
+    /// What the server warned of, if it answered with an error.
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Server { notes, .. } => notes.warnings(),
+            _ => &[],
+        }
+    }
+
     /// The error that the server answered, if that is what happened.
     pub fn server_error(&self) -> Option<&ServerError> {
         match self {
@@ -115,7 +143,7 @@ impl fmt::Display for Error {
             Self::Bind(error) => error.fmt(f),
             Self::Encode(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
-            Self::Server { node, error } => write!(f, "{node} answered: {error}"),
+            Self::Server { node, error, .. } => write!(f, "{node} answered: {error}"),
             Self::Response { node, error } => write!(f, "the answer of {node} can't be read: {error}"),
             Self::Row(error) => error.fmt(f),
             Self::Shape(error) => error.fmt(f),
@@ -134,6 +162,11 @@ impl fmt::Display for Error {
                 "this process was forked from the one that connected, and the session is that one's; connect anew in the child; \
                  {fate}"
             ),
+            Self::PagingState(error) => error.fmt(f),
+            Self::TraceIncomplete { id, waited } => write!(
+                f,
+                "the trace {id} isn't whole {waited:?} after it was first looked for; try again later with `Session::trace`"
+            ),
             Self::UseStatement => f.write_str(
                 "USE changes one connection of many; give the builder a keyspace, or write keyspace.table in statements",
             ),
@@ -147,6 +180,9 @@ impl fmt::Display for ShapeError {
             Self::MorePages => f.write_str(
                 "the result has more pages than this one; use `stream` or `blocking_iter` for all of them, `page_rows` for this \
                  page alone, or a larger page size",
+            ),
+            Self::NotConditional => f.write_str(
+                "the answer doesn't say whether it was applied: the statement has no IF, so it was, unless there is an error",
             ),
             Self::NoRows => f.write_str("the statement has no rows as its result"),
             Self::RowCount { rows: 0 } => f.write_str("no row came where one was wanted"),

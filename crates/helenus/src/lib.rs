@@ -31,30 +31,40 @@ mod connecting;
 mod draft;
 mod error;
 mod fork;
+mod notes;
+mod pages;
+mod paging;
 mod pending;
 mod prepared;
 pub mod reactor;
 mod request;
 mod response;
 mod session;
+mod siphash;
 mod stream;
 mod sync;
 mod thread;
+mod trace;
 
 pub use builder::SessionBuilder;
 pub use closing::Closing;
 pub use concurrent::{Completions, Ordered};
 pub use connecting::Connecting;
 pub use error::{ConnectError, Error, ShapeError};
+pub use notes::Notes;
+pub use pages::{BlockingPages, PageStream};
+pub use paging::{PagingState, PagingStateError};
 pub use pending::Pending;
 pub use prepared::Prepared;
 pub use request::{Context, FromAnswer, Request};
-pub use response::{PagingState, Response, ResponseKind};
+pub use response::{Existing, Response, ResponseKind};
 pub use session::{Metrics, Session, WhenFull};
 pub use stream::{BlockingRows, RowStream};
+pub use trace::{FetchTrace, Trace, TraceEvent};
 
 pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, RequestError};
 pub use helenus_core::machine::{ConnectionError, ContactPointError, Counters, Credentials};
+pub use helenus_core::protocol::response::{Change, SchemaChange, SchemaTarget};
 pub use helenus_core::protocol::{
     ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, UdtType,
     Version,

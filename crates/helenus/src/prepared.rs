@@ -7,8 +7,8 @@ use helenus_core::protocol::ColumnSpec;
 use helenus_core::protocol::response::{Message, ResultMessage};
 use helenus_core::{Opening, PreparedStatement, SeenMetadata};
 
-use crate::Error;
 use crate::request::{Closed, FromAnswer, decode, unexpected};
+use crate::{Error, Notes};
 
 /// A prepared statement. Cheap to clone and to share; it is good for every node: one that doesn't know it prepares it
 /// when it is first used there, unseen.
@@ -42,8 +42,9 @@ impl Closed for Prepared {}
 impl FromAnswer for Prepared {
     type Context = Box<str>;
 
-    fn from_answer(answer: Done, text: Box<str>) -> Result<Self, Error> {
-        match decode(&answer)?.message {
+    fn from_answer(answer: Done, text: Box<str>, _: &Option<Arc<str>>) -> Result<Self, Error> {
+        let response = decode(&answer)?;
+        match response.message {
             Message::Result(ResultMessage::Prepared(prepared)) => Ok(Self(Arc::new(PreparedStatement {
                 text,
                 id: prepared.id.into(),
@@ -54,7 +55,7 @@ impl FromAnswer for Prepared {
                 seen: SeenMetadata::default(),
                 opening: Opening::default(),
             }))),
-            message => Err(unexpected(&answer, message)),
+            message => Err(unexpected(&answer, message, Notes::of(&response.prefix))),
         }
     }
 }

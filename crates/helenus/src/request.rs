@@ -12,7 +12,7 @@ use helenus_core::protocol::{Consistency, DecodeError, Version};
 use crate::draft::Draft;
 use crate::session::Shared;
 use crate::stream::{BlockingRows, RowStream};
-use crate::{Error, PagingState, Pending, Response, Session};
+use crate::{BlockingPages, Error, Notes, PageStream, PagingState, Pending, Response, Session};
 
 /// An operation on its way to be used: await it, [`wait`](Request::wait) for it, [`submit`](Request::submit) it, or give
 /// it a callback by [`on_complete`](Request::on_complete). It is `'static` and `Send`, and works on any executor.
@@ -32,7 +32,7 @@ pub trait FromAnswer: Sized + Send + Closed + 'static {
     type Context: Send + Unpin + 'static;
 
     #[doc(hidden)]
-    fn from_answer(answer: Done, context: Self::Context) -> Result<Self, Error>;
+    fn from_answer(answer: Done, context: Self::Context, keyspace: &Option<Arc<str>>) -> Result<Self, Error>;
 }
 
 /// Keeps [`FromAnswer`] ours.
@@ -54,6 +54,15 @@ pub(crate) enum Origin {
     Handle(Session),
     /// No handle: a machine that only its callers drive, and that has the callback, ends with the last of these.
     Bare(Arc<Shared>),
+}
+
+impl Origin {
+    fn shared(&self) -> &Shared {
+        match self {
+            Self::Handle(session) => &session.0,
+            Self::Bare(shared) => shared,
+        }
+    }
 }
 
 impl Context {
@@ -159,7 +168,7 @@ impl<T: FromAnswer> Request<T> {
             Err(error) => return callback(&Context::new(origin), Err(*error)),
         };
         let callback = Box::new(move |done: Done| {
-            let result = finish(done, context);
+            let result = finish(done, context, &origin.shared().keyspace);
             callback(&Context::new(origin), result);
         });
         if let Err(refused) = session.inbox().send(unsent, Notify::Callback(callback)) {
@@ -176,19 +185,46 @@ impl Request<Response> {
         self.with(|draft| draft.options().page_size = Some(rows.max(1)))
     }
 
-    /// Goes on where an earlier page of the same statement with the same values ended.
+    /// Goes on where an earlier page of the same statement with the same values ended. A state of another one is
+    /// [`Error::PagingState`] when the request is used.
     pub fn page(self, state: PagingState) -> Self {
         self.with(|draft| draft.options().paging_state = Some(state))
     }
 
     /// All rows of all pages as a stream; the next page is fetched while this one is read, and no more than that.
     pub fn stream<R>(self) -> RowStream<R> {
-        RowStream::new(self)
+        RowStream::new(self.pages())
     }
 
     /// All rows of all pages, blocking where the next page hasn't come yet.
     pub fn blocking_iter<R>(self) -> BlockingRows<R> {
-        BlockingRows::new(RowStream::new(self))
+        BlockingRows::new(self.stream())
+    }
+
+    /// All pages as a stream of [`Response`]s, whose rows may borrow from them ([`Response::page_rows`]); the next page is
+    /// fetched while one is read, and no more than that.
+    ///
+    /// ```no_run
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn print(session: &helenus::Session) -> Result<(), helenus::Error> {
+    /// let mut pages = session.query("SELECT id, name FROM ks.users", ()).pages();
+    /// while let Some(page) = pages.next().await {
+    ///     for row in page?.page_rows::<(i64, &str)>()? {
+    ///         let (id, name) = row?;
+    ///         println!("{id} {name}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pages(self) -> PageStream {
+        PageStream::new(self)
+    }
+
+    /// All pages, blocking where the next one hasn't come yet.
+    pub fn blocking_pages(self) -> BlockingPages {
+        BlockingPages::new(self.pages())
     }
 }
 
@@ -204,9 +240,13 @@ impl<T: FromAnswer> IntoFuture for Request<T> {
 
 /// What a user gets for what the machine got.
 #[inline]
-pub(crate) fn finish<T: FromAnswer>(mut done: Done, context: T::Context) -> Result<T, Error> {
+pub(crate) fn finish<T: FromAnswer>(
+    mut done: Done,
+    context: T::Context,
+    keyspace: &Option<Arc<str>>,
+) -> Result<T, Error> {
     match done.take_error() {
-        None => T::from_answer(done, context),
+        None => T::from_answer(done, context, keyspace),
         Some(error) => Err(Error::Request(error)),
     }
 }
@@ -219,10 +259,10 @@ pub(crate) fn decode(answer: &Done) -> Result<ProtocolResponse<'_>, Error> {
 }
 
 /// The error for an answer that is none of those that were wanted.
-pub(crate) fn unexpected(answer: &Done, message: Message<'_>) -> Error {
+pub(crate) fn unexpected(answer: &Done, message: Message<'_>, notes: Notes) -> Error {
     let node = answer.coordinator();
     match message {
-        Message::Error(error) => Error::Server { node, error: Box::new(error) },
+        Message::Error(error) => Error::Server { node, error: Box::new(error), notes },
         _ => {
             let error = DecodeError::Unknown {
                 what: "answer to this request: opcode",

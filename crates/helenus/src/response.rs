@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use helenus_core::call::Done;
-use helenus_core::protocol::response::{Message, Prefix, ResultMessage, Rows as ProtocolRows, is_void};
+use helenus_core::protocol::response::{Message, ResultMessage, Rows as ProtocolRows, SchemaChange, is_void};
 use helenus_core::protocol::{ColumnSpec, Flags, Opcode};
-use helenus_core::value::{DecodeRow, Layout, RowCursor, Rows};
+use helenus_core::value::{AfterFirst, DecodeRow, Layout, RawRow, RowCursor, Rows, Uuid};
 
 use crate::request::{Closed, FromAnswer, decode, unexpected};
-use crate::{Error, ShapeError};
+use crate::trace::FetchTrace;
+use crate::{Error, Notes, PagingState, Session, ShapeError};
 
 /// The answer to a statement: one page of rows, or none. Rows are decoded when they are read, borrowing from it.
 pub struct Response {
     answer: Done,
     kind: Kind,
-    extras: Option<Box<Extras>>,
+    notes: Notes,
 }
 
 enum Kind {
@@ -39,13 +40,6 @@ impl Page {
     }
 }
 
-/// What few answers have.
-struct Extras {
-    tracing_id: Option<[u8; 16]>,
-    warnings: Vec<String>,
-    custom_payload: Vec<(String, Option<Vec<u8>>)>,
-}
-
 /// What kind of result a [`Response`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,22 +52,12 @@ pub enum ResponseKind {
     SchemaChange,
 }
 
-/// Where the next page of a result begins: opaque bytes of the server's, good for the same statement with the same values
-/// and protocol version, on any node, also in another process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PagingState(Box<[u8]>);
+/// The column that the answer to a conditional statement begins with.
+const APPLIED: &str = "[applied]";
 
-impl PagingState {
-    /// As they were given by [`PagingState::as_bytes`].
-    pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self(bytes.into())
-    }
-
-    /// The bytes, to be kept.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
+/// The rows that a conditional statement found. See [`Response::existing`].
+#[derive(Clone, Debug)]
+pub struct Existing<'a, R>(Option<Rows<'a, AfterFirst<R>>>);
 
 impl Response {
     /// What kind of result it is.
@@ -146,19 +130,77 @@ impl Response {
         self.answer.coordinator()
     }
 
-    /// What the server warns of.
+    /// Whether a conditional statement, or a batch with one in it, found its conditions true and did what it says.
+    ///
+    /// # Errors
+    /// [`ShapeError::NotConditional`] if the statement has no conditions.
+    pub fn applied(&self) -> Result<bool, Error> {
+        self.require_applied()?;
+        let first = self.page_rows::<RawRow<'_>>()?.next().ok_or(ShapeError::RowCount { rows: 0 })?;
+        Ok(first?.get(0)?)
+    }
+
+    /// What a conditional statement that was not [applied](Response::applied) found instead: the rows as they are, less the
+    /// `[applied]` that comes first. A statement has one such row, or none if there is no row or its conditions name no column;
+    /// a batch has as many as there are. If it was applied there are none.
+    ///
+    /// ```no_run
+    /// # fn register(session: &helenus::Session) -> Result<(), helenus::Error> {
+    /// let insert = "INSERT INTO ks.users (id, name) VALUES (?, ?) IF NOT EXISTS";
+    /// let response = session.query(insert, (7_i64, "Ada")).wait()?;
+    /// if !response.applied()? {
+    ///     for row in response.existing::<(i64, &str)>()? {
+    ///         let (id, name) = row?;
+    ///         println!("{id} is taken by {name}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ShapeError::NotConditional`] if the statement has no conditions, [`Error::Row`] if the columns can't be read as `R`.
+    pub fn existing<'a, R: DecodeRow<'a>>(&'a self) -> Result<Existing<'a, R>, Error> {
+        self.require_applied()?;
+        Ok(Existing(if self.columns().len() > 1 { Some(self.rows()?) } else { None }))
+    }
+
+    /// What was changed in the schema, if the statement did that.
+    pub fn schema_change(&self) -> Option<SchemaChange<'_>> {
+        match self.kind {
+            Kind::SchemaChange => match decode(&self.answer).ok()?.message {
+                Message::Result(ResultMessage::SchemaChange(change)) => Some(change),
+                _ => None,
+            },
+            Kind::Void | Kind::Rows(_) => None,
+        }
+    }
+
+    /// What the server warns of, in words for a person; v4 and later.
     pub fn warnings(&self) -> &[String] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.warnings)
+        self.notes.warnings()
     }
 
-    /// The trace's id, if tracing was asked for.
-    pub fn tracing_id(&self) -> Option<[u8; 16]> {
-        self.extras.as_ref()?.tracing_id
+    /// The trace's id, if [tracing](crate::Request::tracing) was asked for.
+    pub fn tracing_id(&self) -> Option<Uuid> {
+        self.notes.tracing_id()
     }
 
-    /// What an extension of the server added.
+    /// Reads the request's trace, as [`Session::trace`] does; `None` if it was not traced.
+    pub fn trace(&self, session: &Session) -> Option<FetchTrace> {
+        Some(session.trace(self.tracing_id()?))
+    }
+
+    /// What an extension of the server added; v4 and later.
     pub fn custom_payload(&self) -> &[(String, Option<Vec<u8>>)] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.custom_payload)
+        self.notes.custom_payload()
+    }
+
+    fn require_applied(&self) -> Result<(), ShapeError> {
+        match self.columns().first() {
+            Some(column) if *column.name == *APPLIED => Ok(()),
+            _ => Err(ShapeError::NotConditional),
+        }
     }
 
     fn page(&self) -> Result<&Page, ShapeError> {
@@ -192,28 +234,28 @@ impl FromAnswer for Response {
     type Context = ();
 
     #[inline]
-    fn from_answer(answer: Done, _: ()) -> Result<Self, Error> {
+    fn from_answer(answer: Done, _: (), keyspace: &Option<Arc<str>>) -> Result<Self, Error> {
         if is_void(answer.header(), answer.body()) {
-            return Ok(Self { answer, kind: Kind::Void, extras: None });
+            return Ok(Self { answer, kind: Kind::Void, notes: Notes::NONE });
         }
-        Self::with_content(answer)
+        Self::with_content(answer, keyspace.as_deref())
     }
 }
 
 impl Response {
-    fn with_content(answer: Done) -> Result<Self, Error> {
+    fn with_content(answer: Done, keyspace: Option<&str>) -> Result<Self, Error> {
         if let Some(page) = known_page(&answer) {
-            return Ok(Self { answer, kind: Kind::Rows(page), extras: None });
+            return Ok(Self { answer, kind: Kind::Rows(page), notes: Notes::NONE });
         }
         let response = decode(&answer)?;
-        let extras = extras(&response.prefix);
+        let notes = Notes::of(&response.prefix);
         let kind = match response.message {
             Message::Result(ResultMessage::Void) => Kind::Void,
-            Message::Result(ResultMessage::Rows(rows)) => Kind::Rows(page(&answer, rows)?),
+            Message::Result(ResultMessage::Rows(rows)) => Kind::Rows(page(&answer, rows, keyspace)?),
             Message::Result(ResultMessage::SchemaChange(_)) => Kind::SchemaChange,
-            message => return Err(unexpected(&answer, message)),
+            message => return Err(unexpected(&answer, message, notes)),
         };
-        Ok(Self { answer, kind, extras })
+        Ok(Self { answer, kind, notes })
     }
 }
 
@@ -243,7 +285,7 @@ fn learn(answer: &Done, rows: &ProtocolRows<'_>, columns: &Arc<[ColumnSpec]>) {
     }
 }
 
-fn page(answer: &Done, rows: ProtocolRows<'_>) -> Result<Page, Error> {
+fn page(answer: &Done, rows: ProtocolRows<'_>, keyspace: Option<&str>) -> Result<Page, Error> {
     let known = || answer.terms().statement.as_ref().map(|statement| statement.result_columns.clone());
     let columns = rows.metadata.columns.clone().or_else(known).unwrap_or_default();
     if columns.len() != rows.metadata.column_count {
@@ -259,21 +301,17 @@ fn page(answer: &Done, rows: ProtocolRows<'_>) -> Result<Page, Error> {
     }
     learn(answer, &rows, &columns);
     let content_at = answer.body().len() - rows.content.len();
-    let paging_state = rows.metadata.paging_state.map(PagingState::from_bytes);
+    let paging_state = rows.metadata.paging_state.map(|state| PagingState::of(answer, keyspace, state));
     Ok(Page { columns, row_count: rows.row_count, content_at, paging_state })
 }
 
-fn extras(prefix: &Prefix<'_>) -> Option<Box<Extras>> {
-    if prefix.tracing_id.is_none() && prefix.warnings.is_empty() && prefix.custom_payload.is_empty() {
-        return None;
+impl<'a, R: DecodeRow<'a>> Iterator for Existing<'a, R> {
+    type Item = Result<R, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.0.as_mut()?.next()?;
+        Some(row.map(|AfterFirst(row)| row).map_err(Error::Row))
     }
-    Some(Box::new(Extras {
-        tracing_id: prefix.tracing_id,
-        warnings: prefix.warnings.iter().map(|text| (*text).to_owned()).collect(),
-        custom_payload: (prefix.custom_payload.iter())
-            .map(|(key, value)| ((*key).to_owned(), value.map(<[u8]>::to_vec)))
-            .collect(),
-    }))
 }
 
 impl fmt::Debug for Response {

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) running: Mutex<Option<Running>>,
     pub(crate) caller: Option<CallerDriven>,
     pub(crate) defaults: Defaults,
+    /// The builder's.
+    pub(crate) keyspace: Option<Arc<str>>,
     pub(crate) reactor: &'static str,
     /// Of threads that wait.
     pub(crate) patience: Patience,

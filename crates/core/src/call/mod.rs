@@ -35,6 +35,8 @@ pub enum Reply {
     Connected(Version),
     /// To [`Command::Close`].
     Closed,
+    /// To [`Command::Pause`].
+    Elapsed,
 }
 
 /// A response as it came, not yet decoded. An ERROR response is an answer too.
@@ -99,6 +101,11 @@ pub enum Command {
         /// How long pending requests may still take.
         drain: Duration,
     },
+    /// Answer after this time. For what is to be tried again later: whoever waits for it runs on no clock of ours.
+    Pause {
+        /// How long.
+        duration: Duration,
+    },
 }
 
 impl Command {
@@ -108,6 +115,7 @@ impl Command {
             Self::Send(frame) => (Kind::Send, frame),
             Self::Connect => (Kind::Connect, Vec::new()),
             Self::Close { drain } => (Kind::Close { drain }, Vec::new()),
+            Self::Pause { duration } => (Kind::Pause { duration }, Vec::new()),
         }
     }
 }
@@ -122,4 +130,5 @@ pub(crate) enum Kind {
     Send,
     Connect,
     Close { drain: Duration },
+    Pause { duration: Duration },
 }

@@ -70,14 +70,22 @@ struct Owned {
     frame: Vec<u8>,
     /// Attempts so far, of every kind.
     attempts: u8,
-    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
-    /// attempts.
-    lost: Option<Box<(SocketAddr, Arc<ConnectionError>)>>,
+    /// What few requests have.
+    rare: Option<Box<Rare>>,
     end: End,
     /// Of the answer.
     header: Header,
     /// Of the answer.
     coordinator: SocketAddr,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
+    /// attempts.
+    lost: Option<(SocketAddr, Arc<ConnectionError>)>,
+    /// The envelope that was sent, where the answer may not be all of the result.
+    request: Vec<u8>,
 }
 
 /// What came of it.
@@ -88,6 +96,7 @@ enum End {
     Answered,
     Connected(Version),
     Closed,
+    Elapsed,
     Failed(Box<RequestError>),
 }
 
@@ -97,6 +106,7 @@ impl From<Outcome> for End {
             Ok(Reply::Answer(_)) => Self::Answered,
             Ok(Reply::Connected(version)) => Self::Connected(version),
             Ok(Reply::Closed) => Self::Closed,
+            Ok(Reply::Elapsed) => Self::Elapsed,
             Err(error) => Self::Failed(Box::new(error)),
         }
     }
@@ -107,7 +117,7 @@ impl Default for Shared {
         let header =
             Header { version: 0, response: true, flags: Flags::NONE, stream: 0, opcode: 0, length: 0 };
         let coordinator = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-        let (frame, attempts, lost, end) = (Vec::new(), 0, None, End::Open);
+        let (frame, attempts, rare, end) = (Vec::new(), 0, None, End::Open);
         Self {
             link: Link::default(),
             terms: Terms::default(),
@@ -116,7 +126,7 @@ impl Default for Shared {
             for_callback: false,
             cancelled: AtomicBool::new(false),
             state: AtomicU8::new(0),
-            owned: UnsafeCell::new(Owned { frame, attempts, lost, end, header, coordinator }),
+            owned: UnsafeCell::new(Owned { frame, attempts, rare, end, header, coordinator }),
             notify: UnsafeCell::new(Notify::Nobody),
         }
     }
@@ -133,8 +143,8 @@ impl Shared {
         self.state = AtomicU8::new(0);
         let owned = self.owned.get_mut();
         owned.attempts = 0;
-        if owned.lost.is_some() {
-            owned.lost = None;
+        if owned.rare.is_some() {
+            owned.rare = None;
         }
         owned.end = End::Open;
         if owned.frame.capacity() > FRAME_BYTES_KEPT_MAX {
@@ -150,6 +160,11 @@ impl Shared {
 }
 
 impl Owned {
+    #[cold]
+    fn keep_request(&mut self) {
+        self.rare.get_or_insert_default().request = std::mem::take(&mut self.frame);
+    }
+
     /// Takes what came of it. Once.
     fn take_outcome(&mut self) -> Option<Outcome> {
         Some(match std::mem::replace(&mut self.end, End::Open) {
@@ -160,9 +175,18 @@ impl Owned {
             }
             End::Connected(version) => Ok(Reply::Connected(version)),
             End::Closed => Ok(Reply::Closed),
+            End::Elapsed => Ok(Reply::Elapsed),
             End::Failed(error) => Err(*error),
         })
     }
+}
+
+/// Whether the answer is a page with another one after it (section 4.2.5.2). Of the few answers that have something before
+/// their body it isn't looked up.
+#[inline(always)]
+fn may_go_on(header: &Header, body: &[u8]) -> bool {
+    let before = Flags::TRACING | Flags::WARNING | Flags::CUSTOM_PAYLOAD;
+    matches!(body, [0, 0, 0, 2, _, _, _, flags, ..] if flags & 2 != 0) || header.flags.0 & before.0 != 0
 }
 
 impl fmt::Debug for Shared {
@@ -233,6 +257,7 @@ impl Unsent {
             Kind::Send => Command::Send(frame),
             Kind::Connect => Command::Connect,
             Kind::Close { drain } => Command::Close { drain },
+            Kind::Pause { duration } => Command::Pause { duration },
         };
         (command, std::mem::take(self.terms()))
     }
@@ -286,6 +311,12 @@ impl Done {
     #[inline]
     pub fn body(&self) -> &[u8] {
         &self.owned().frame
+    }
+
+    /// The envelope that was sent; kept only for an answer that is, or may be, a page with another one after it. The
+    /// paging state in that is bound to the request.
+    pub fn request(&self) -> Option<&[u8]> {
+        self.owned().rare.as_ref().map(|rare| &*rare.request).filter(|request| !request.is_empty())
     }
 
     /// The node that answered.
@@ -540,7 +571,7 @@ impl Entry {
 
     /// The last attempt may or may not have been carried out, and there will be another one.
     pub(crate) fn lost(&mut self, node: SocketAddr, cause: Arc<ConnectionError>) {
-        self.owned().lost = Some(Box::new((node, cause)));
+        self.owned().rare.get_or_insert_default().lost = Some((node, cause));
     }
 
     /// An error is about the last attempt. If the server can have seen an earlier one, it must not say otherwise.
@@ -548,8 +579,8 @@ impl Entry {
         if error.fate() == Fate::Unknown {
             return error;
         }
-        match self.owned().lost.take() {
-            Some(lost) => error.after_loss(lost.0, lost.1),
+        match self.owned().rare.as_mut().and_then(|rare| rare.lost.take()) {
+            Some((node, cause)) => error.after_loss(node, cause),
             None => error,
         }
     }
@@ -558,6 +589,9 @@ impl Entry {
     #[inline(always)]
     pub(crate) fn answer(mut self, header: &Header, coordinator: SocketAddr, bytes: &[u8]) -> Finished {
         let owned = self.owned();
+        if may_go_on(header, bytes) {
+            owned.keep_request();
+        }
         owned.frame.clear();
         owned.frame.extend_from_slice(bytes);
         self.answered(header, coordinator)
@@ -570,7 +604,11 @@ impl Entry {
         coordinator: SocketAddr,
         body: Vec<u8>,
     ) -> Finished {
-        self.owned().frame = body;
+        let owned = self.owned();
+        if may_go_on(header, &body) {
+            owned.keep_request();
+        }
+        owned.frame = body;
         self.answered(header, coordinator)
     }
 

@@ -7,7 +7,7 @@ use super::handshake::frame;
 use super::streams::{NEVER, Occupant};
 use super::{ConnectionError, Shard};
 use crate::Time;
-use crate::call::RequestError;
+use crate::call::{Reply, RequestError};
 use crate::protocol::Opcode;
 use crate::reactor::ConnId;
 
@@ -24,6 +24,7 @@ impl Shard {
         self.due = NEVER;
         self.expire_waiting(now);
         self.want_tick(self.waiting_due);
+        self.end_pauses(now);
         let ids: Vec<ConnId> =
             self.slots.iter().flat_map(|slot| &slot.connection).map(|connection| connection.id).collect();
         for id in ids {
@@ -38,6 +39,14 @@ impl Shard {
             self.want_tick(deadline);
         }
         self.finish_closing(now);
+    }
+
+    fn end_pauses(&mut self, now: Time) {
+        let (over, pauses) = std::mem::take(&mut self.pauses).into_iter().partition(|(_, over)| *over <= now);
+        self.pauses = pauses;
+        self.due = self.pauses.iter().fold(self.due, |due, (_, over)| due.min(*over));
+        let over: Vec<_> = over;
+        over.into_iter().for_each(|(call, _)| self.desk.finish(call, Ok(Reply::Elapsed)));
     }
 
     fn tick_connection(&mut self, now: Time, mut connection: Box<Connection>) {

@@ -13,6 +13,11 @@ impl Shard {
         match call.kind {
             Kind::Send => self.start_request(now, call),
             Kind::Connect => self.start_connect(now, call),
+            Kind::Pause { duration } => {
+                let over = now + duration;
+                self.want_tick(over);
+                self.pauses.push((call, over));
+            }
             Kind::Close { drain } => {
                 let deadline = now + drain;
                 self.want_tick(deadline);
@@ -200,6 +205,7 @@ impl Shard {
         self.desk.counters.waiting.sub(self.waiting.len() as u64);
         left.extend(self.waiting.drain(..).map(|(call, _)| call));
         left.append(&mut self.connects);
+        left.extend(self.pauses.drain(..).map(|(call, _)| call));
         for call in left {
             match call.kind {
                 Kind::Close { .. } => self.desk.finish(call, Ok(Reply::Closed)),

@@ -139,6 +139,8 @@ pub struct Shard {
     waiting_due: Time,
     /// `Connect` commands that wait for the first connection.
     connects: Vec<Entry>,
+    /// `Pause` commands, with when they are over.
+    pauses: Vec<(Entry, Time)>,
     closing: Option<Closing>,
 
     actions: VecDeque<Action>,
@@ -185,6 +187,7 @@ impl Shard {
             waiting: VecDeque::new(),
             waiting_due: NEVER,
             connects: Vec::new(),
+            pauses: Vec::new(),
             closing: None,
             actions: VecDeque::new(),
             dirty: Vec::new(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::call::{Call, Command, Fate, Notify, Outcome, Reply, ReprepareFailure, RequestError, Terms};
 use crate::protocol::request::{AuthResponse, Request};
-use crate::protocol::response::Message;
-use crate::protocol::{ErrorKind, Opcode, ServerError, segment};
+use crate::protocol::response::{Message, ResultMessage, Rows, RowsMetadata};
+use crate::protocol::{ErrorKind, Header, Opcode, ServerError, segment};
 use rig::{MS, Rig, VOID, error, frames, opcode, prepared, query, response, statement, within};
 
 /// The causes that a `Connect` fails with.
@@ -458,6 +458,40 @@ fn close_waits_for_what_is_pending_but_not_for_ever() {
         }
         assert!(matches!(close.try_take(), Some(Ok(Reply::Closed))));
         assert!(rig.exited && rig.closed == [conn] && rig.inbox.in_flight() == 0);
+    }
+}
+
+#[test]
+fn a_pause_ends_in_its_time_or_with_the_machine() {
+    let (mut rig, _) = Rig::ready(|_| {});
+    let mut pauses =
+        [50, 20, 500].map(|ms| rig.submit(Command::Pause { duration: ms * MS }, Terms::default()));
+    assert_eq!(rig.inbox.in_flight(), 0, "a pause is no request");
+    rig.pass(19 * MS);
+    assert!(pauses.iter().all(|pause| !pause.is_done()));
+    rig.pass(MS);
+    assert_eq!(pauses.each_ref().map(Call::is_done), [false, true, false]);
+    rig.pass(30 * MS);
+    assert!(matches!(pauses[0].try_take(), Some(Ok(Reply::Elapsed))));
+    let _close = rig.submit(Command::Close { drain: 100 * MS }, Terms::default());
+    assert!(rig.exited, "a drain doesn't wait for it");
+    assert!(matches!(pauses[2].try_take(), Some(Err(RequestError::Closed { .. }))));
+}
+
+#[test]
+fn a_page_with_another_one_after_it_comes_with_its_request() {
+    let rows = |paging_state| {
+        let metadata = RowsMetadata { column_count: 1, paging_state, ..RowsMetadata::default() };
+        Message::Result(ResultMessage::Rows(Rows { metadata, row_count: 1, content: &[0, 0, 0, 1, 7] }))
+    };
+    for (message, kept) in [(rows(Some(b"s")), true), (rows(None), false), (VOID, false)] {
+        let (mut rig, conn) = Rig::ready(|_| {});
+        let call = rig.query(Terms::default());
+        rig.reply(conn, 0, &message);
+        let done = call.into_done().unwrap();
+        assert_eq!(done.request(), kept.then(query).as_deref(), "{message:?}");
+        let body = response(Version::V4, 0, &message).split_off(Header::LEN);
+        assert_eq!(done.body(), body);
     }
 }
 

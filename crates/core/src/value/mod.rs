@@ -60,6 +60,7 @@ mod foreign;
 mod map;
 mod number;
 mod raw;
+mod rest;
 mod row;
 mod rows;
 mod scalar;
@@ -84,6 +85,7 @@ pub use error::{
 };
 pub use number::{Counter, Decimal, VarInt};
 pub use raw::{RawCell, RawRow};
+pub use rest::AfterFirst;
 pub use row::{Cells, DecodeRow, Layout};
 pub use rows::{RowCursor, Rows};
 pub use uuid::{ParseUuidError, TimeUuid, Uuid};

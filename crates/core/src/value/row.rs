@@ -116,6 +116,12 @@ impl<'a> Cells<'a> {
         Ok(self.rest)
     }
 
+    /// The cells that are left, as a row of their own.
+    #[inline]
+    pub(super) fn after_taken(&self) -> Self {
+        Self::new(self.columns.get(self.taken..).unwrap_or_default(), self.rest, self.row)
+    }
+
     /// The bytes after the cells already taken.
     #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {

@@ -68,6 +68,12 @@ fn warnings_and_traces(kind: Kind) {
         let second = session.execute(&insert, (2,)).tracing().wait().unwrap();
         assert!(first.tracing_id().is_some() && first.tracing_id() != second.tracing_id());
         assert!(session.execute(&insert, (3,)).wait().unwrap().tracing_id().is_none());
+        let trace = first.trace(&session).unwrap().wait().unwrap();
+        assert_eq!(trace.id, first.tracing_id().unwrap());
+        assert_eq!(trace.coordinator, Some(first.coordinator().ip()));
+        assert!(trace.parameters["query"].starts_with("INSERT"), "{trace:?}");
+        assert!(!trace.duration.is_zero() && !trace.events.is_empty(), "{trace:?}");
+        assert!(trace.events.windows(2).all(|pair| pair[0].id <= pair[1].id), "{trace:?}");
         let counted = session.query(format!("SELECT count(*) FROM {}", stage.name("t")), ()).wait().unwrap();
         assert_eq!(counted.one::<(i64,)>().unwrap().0, 3);
         // "Aggregation query used without partition key", in the server's own words.
@@ -87,7 +93,19 @@ fn keyspaces_and_conditional_writes(kind: Kind) {
     let applied =
         session.execute(&insert, (1, "one")).serial_consistency(Consistency::Serial).wait().unwrap();
     assert_eq!(applied.one::<(bool,)>().unwrap(), (true,));
+    assert!(applied.applied().unwrap() && applied.existing::<(i32, &str)>().unwrap().next().is_none());
     let refused = session.execute(&insert, (1, "two")).wait().unwrap();
+    assert!(!refused.applied().unwrap());
+    assert_eq!(refused.existing::<(i32, &str)>().unwrap().next().unwrap().unwrap(), (1, "one"));
+    let batch = "BEGIN BATCH INSERT INTO t (id, name) VALUES (1, 'x') IF NOT EXISTS APPLY BATCH";
+    let batch = session.query(batch, ()).wait().unwrap();
+    assert!(!batch.applied().unwrap());
+    assert_eq!(batch.existing::<(i32, &str)>().unwrap().next().unwrap().unwrap(), (1, "one"));
+    // Neither a row nor a condition on a column: only `[applied]` comes.
+    let absent = session.query("DELETE FROM t WHERE id = 99 IF EXISTS", ()).wait().unwrap();
+    assert!(!absent.applied().unwrap() && absent.existing::<(i32, &str)>().unwrap().next().is_none());
+    let plain = session.query("INSERT INTO t (id) VALUES (5)", ()).wait().unwrap();
+    assert!(plain.applied().is_err());
     assert_eq!(refused.one::<(bool, i32, String)>().unwrap(), (false, 1, "one".to_owned()));
     for _ in 0..6 {
         // On every node, some of which have to be taught the statement.

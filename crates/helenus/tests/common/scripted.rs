@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use helenus_core::protocol::response::{Message, ResultMessage};
+use helenus_core::protocol::response::{Message, Response, ResultMessage};
 use helenus_core::protocol::{Flags, Header, Opcode, ServerError, Version, envelope, segment, wire};
 
 /// Listens, and runs `script` on a thread for each connection, with the connection's number. Ends with the process.
@@ -118,6 +118,16 @@ impl Peer {
             segment::close(&mut frame, start, true).unwrap();
         }
         frame
+    }
+
+    /// A response with what comes before its body.
+    pub fn response(&mut self, stream: i16, response: &Response<'_>) {
+        let mut body = Vec::new();
+        response.put(self.version, &mut body).unwrap();
+        let mut frame = self.frame(stream, response.message.opcode(), &body);
+        assert!(!self.segments, "flags are set in bare envelopes only");
+        envelope::set_flags(&mut frame, response.prefix.flags());
+        self.raw(&frame);
     }
 
     pub fn message(&mut self, stream: i16, message: Message<'_>) {

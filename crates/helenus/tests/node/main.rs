@@ -15,6 +15,7 @@ mod limits;
 mod lookups;
 mod paging;
 mod prepared;
+mod results;
 #[cfg(feature = "derive")]
 mod typed;
 mod versions;

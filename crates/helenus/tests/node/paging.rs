@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::task::Poll;
 
 use futures_util::StreamExt;
-use helenus::{PagingState, Session};
+use helenus::{Error, Fate, PagingState, PagingStateError, Session, Version};
 
-use crate::common::{self, Kind, on_every_reactor, table};
+use crate::common::{self, Kind, on_every_reactor, table, table_with};
 
 on_every_reactor!(
     every_row_once_whatever_the_page_size,
@@ -16,6 +16,10 @@ on_every_reactor!(
     prepared_statements_page_too,
     no_rows_at_all,
     a_long_page_lets_other_tasks_run,
+    pages_of_borrowed_rows_come_ahead_and_no_more,
+    a_paging_state_is_for_its_request_alone,
+    a_paging_state_of_another_driver_is_taken_as_it_is,
+    rows_of_another_type_end_the_stream_where_one_can_go_on,
 );
 
 const SELECT: &str = "SELECT id, name FROM ks.t";
@@ -50,7 +54,7 @@ fn pages_by_hand_and_in_another_session(kind: Kind) {
     loop {
         let mut request = session.query(SELECT, ()).page_size(10);
         if let Some(state) = state {
-            request = request.page(PagingState::from_bytes(state.as_bytes()));
+            request = request.page(PagingState::from_bytes(state.to_bytes()).unwrap());
         }
         let response = request.wait().unwrap();
         ids.extend(response.page_rows::<(i64, &str)>().unwrap().map(|row| row.unwrap().0));
@@ -147,4 +151,97 @@ fn a_long_page_lets_other_tasks_run(kind: Kind) {
     session.block_on(futures_util::future::join(reader, other)).unwrap();
     let seen = seen.take();
     assert!(seen.windows(2).all(|pair| pair[1] - pair[0] <= 300), "rows in one go: {seen:?}");
+}
+
+fn pages_of_borrowed_rows_come_ahead_and_no_more(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    common::fill(&session, 95);
+    let ids = |page: &helenus::Response| {
+        let rows = page.page_rows::<(i64, &str)>().unwrap().map(Result::unwrap);
+        rows.map(|(id, name)| (assert_eq!(name, id.to_string()), id).1).collect::<Vec<_>>()
+    };
+    let before = session.metrics().counters.requests_sent;
+    let mut pages = session.query(SELECT, ()).page_size(10).blocking_pages();
+    let first = pages.next().unwrap().unwrap();
+    assert_eq!(pages.paging_state(), first.paging_state());
+    common::sleep(&session, std::time::Duration::from_millis(50));
+    assert_eq!(session.metrics().counters.requests_sent - before, 2, "the page being read and the next one");
+    let rest: Vec<_> = pages.by_ref().map(Result::unwrap).collect();
+    assert_eq!((rest.len(), rest.last().unwrap().row_count()), (9, 5));
+    assert!(pages.next().is_none() && pages.paging_state().is_none());
+    let all = std::iter::once(&first).chain(&rest).flat_map(ids).collect();
+    assert_eq!(sorted(all), (0..95).collect::<Vec<_>>());
+
+    let stream = session.query(SELECT, ()).page_size(50).pages();
+    let pages = session.block_on(stream.map(|page| page.unwrap().row_count()).collect::<Vec<_>>()).unwrap();
+    assert_eq!(pages, [50, 45]);
+}
+
+fn a_paging_state_is_for_its_request_alone(kind: Kind) {
+    const RANGE: &str = "SELECT id FROM ks.t WHERE token(id) > ?";
+    let (node, session) = table(kind, 1);
+    common::fill(&session, 20);
+    let first = session.query(RANGE, (i64::MIN,)).page_size(10).wait().unwrap();
+    let text = first.paging_state().unwrap().to_string();
+    let state: PagingState = text.parse().unwrap();
+    session.close().wait().unwrap();
+
+    let version = Version::V4;
+    assert!(first.columns().len() == 1);
+    let session = kind.connect(common::builder(&node)).unwrap();
+    let prepared = session.prepare(RANGE).wait().unwrap();
+    let rest =
+        session.execute(&prepared, (i64::MIN,)).page_size(3).page(state.clone()).blocking_iter::<(i64,)>();
+    let ids: Vec<_> = rest.map(|row| row.unwrap().0).collect();
+    assert_eq!(ids.len(), 10, "prepared, in another session, with pages of another size");
+    let known: Vec<_> = first.page_rows::<(i64,)>().unwrap().map(|row| row.unwrap().0).collect();
+    assert!(ids.iter().all(|id| !known.contains(id)));
+
+    let refused = |request: helenus::Request<helenus::Response>| {
+        let before = session.metrics().counters.requests_sent;
+        let error = request.page(state.clone()).wait().unwrap_err();
+        assert_eq!((error.fate(), session.metrics().counters.requests_sent), (Fate::NeverSent, before));
+        match error {
+            Error::PagingState(reason) => reason,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(refused(session.query(RANGE, (0_i64,))), PagingStateError::Values);
+    assert_eq!(refused(session.execute(&prepared, (0_i64,))), PagingStateError::Values);
+    assert_eq!(refused(session.query(SELECT, ())), PagingStateError::Statement);
+    drop(prepared);
+    session.close().wait().unwrap();
+    let elsewhere = kind.connect(common::builder(&node).keyspace("ks")).unwrap();
+    let error = elsewhere.query(RANGE, (i64::MIN,)).page(state.clone()).wait().unwrap_err();
+    assert!(matches!(error, Error::PagingState(PagingStateError::Keyspace)), "{error}");
+    elsewhere.close().wait().unwrap();
+    let older = kind.connect(common::builder(&node).protocol_version(version)).unwrap();
+    let error = older.query(RANGE, (i64::MIN,)).page(state).wait().unwrap_err();
+    let expected = PagingStateError::Version { state: Version::V5, session: version };
+    assert!(matches!(error, Error::PagingState(reason) if reason == expected), "{error}");
+    assert!(error.to_string().contains("v5") && error.to_string().contains("v4"), "{error}");
+}
+
+fn a_paging_state_of_another_driver_is_taken_as_it_is(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    common::fill(&session, 20);
+    let first = session.query(SELECT, ()).page_size(15).wait().unwrap();
+    let bytes = first.paging_state().unwrap().server_bytes();
+    let rest =
+        session.query("SELECT id FROM ks.t", ()).page(PagingState::from_server_bytes(bytes)).wait().unwrap();
+    assert_eq!(rest.row_count(), 5);
+}
+
+fn rows_of_another_type_end_the_stream_where_one_can_go_on(kind: Kind) {
+    let (_node, session) = table_with(kind, 1, |builder| builder);
+    common::fill(&session, 20);
+    let mut rows = session.query(SELECT, ()).page_size(10).blocking_iter::<(i64, i32)>();
+    let error = rows.next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Row(_)) && error.to_string().contains("name"), "{error}");
+    assert!(rows.next().is_none() && rows.paging_state().is_none(), "it fails at the first page");
+    assert_eq!(
+        session.query("SELECT id FROM ks.t", ()).wait().unwrap().row_count(),
+        20,
+        "the session goes on"
+    );
 }

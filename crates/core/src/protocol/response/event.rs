@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 
 use crate::protocol::wire::{Reader, put_inet, put_string, put_string_list};
@@ -173,6 +174,68 @@ impl<'a> Change<'a> {
     }
 }
 
+impl<'a> SchemaTarget<'a> {
+    /// The keyspace that it is, or is in.
+    pub const fn keyspace(&self) -> Option<&'a str> {
+        match self {
+            Self::Keyspace { keyspace }
+            | Self::Table { keyspace, .. }
+            | Self::Type { keyspace, .. }
+            | Self::Function { keyspace, .. }
+            | Self::Aggregate { keyspace, .. } => Some(keyspace),
+            Self::Other { .. } => None,
+        }
+    }
+
+    /// Its name in its keyspace.
+    pub const fn name(&self) -> Option<&'a str> {
+        match self {
+            Self::Table { name, .. }
+            | Self::Type { name, .. }
+            | Self::Function { name, .. }
+            | Self::Aggregate { name, .. } => Some(name),
+            Self::Keyspace { .. } | Self::Other { .. } => None,
+        }
+    }
+
+    /// The CQL types of a function's or aggregate's arguments; `None` of anything else.
+    pub fn arguments(&self) -> Option<&[&'a str]> {
+        match self {
+            Self::Function { arguments, .. } | Self::Aggregate { arguments, .. } => Some(arguments),
+            _ => None,
+        }
+    }
+
+    /// What it is, as the specification writes it.
+    pub const fn kind(&self) -> &'a str {
+        match self {
+            Self::Keyspace { .. } => "KEYSPACE",
+            Self::Table { .. } => "TABLE",
+            Self::Type { .. } => "TYPE",
+            Self::Function { .. } => "FUNCTION",
+            Self::Aggregate { .. } => "AGGREGATE",
+            Self::Other { target } => target,
+        }
+    }
+}
+
+/// As `CREATED TABLE ks.t`, names as they are.
+impl fmt::Display for SchemaChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.change.name(), self.target.kind())?;
+        if let Some(keyspace) = self.target.keyspace() {
+            write!(f, " {keyspace}")?;
+        }
+        if let Some(name) = self.target.name() {
+            write!(f, ".{name}")?;
+        }
+        match self.target.arguments() {
+            Some(arguments) => write!(f, "({})", arguments.join(", ")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl<'a> SchemaChange<'a> {
     pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let change = Change::from_name(r.about("kind of a schema change").string()?);
@@ -205,20 +268,16 @@ impl<'a> SchemaChange<'a> {
             return ["UPDATED", "KEYSPACE", keyspace].iter().try_for_each(|part| put_string(out, part));
         }
         put_string(out, self.change.name())?;
+        let kind = self.target.kind();
         let mut put = |parts: &[&str]| parts.iter().try_for_each(|part| put_string(out, part));
         match &self.target {
-            Keyspace { keyspace } => put(&["KEYSPACE", keyspace]),
-            Table { keyspace, name } => put(&["TABLE", keyspace, name]),
-            Type { keyspace, name } => put(&["TYPE", keyspace, name]),
-            Function { keyspace, name, arguments } => {
-                put(&["FUNCTION", keyspace, name])?;
+            Keyspace { keyspace } => put(&[kind, keyspace]),
+            Table { keyspace, name } | Type { keyspace, name } => put(&[kind, keyspace, name]),
+            Function { keyspace, name, arguments } | Aggregate { keyspace, name, arguments } => {
+                put(&[kind, keyspace, name])?;
                 put_string_list(out, arguments)
             }
-            Aggregate { keyspace, name, arguments } => {
-                put(&["AGGREGATE", keyspace, name])?;
-                put_string_list(out, arguments)
-            }
-            Other { target } => put(&[target]),
+            Other { .. } => put(&[kind]),
         }
     }
 }
