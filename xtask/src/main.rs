@@ -8,6 +8,7 @@ mod cassandra;
 mod ci;
 mod conformance;
 mod features;
+mod fuzz;
 mod instructions;
 mod lint;
 mod models;
@@ -53,6 +54,8 @@ enum Task {
     Instructions(instructions::Arguments),
     /// Every set of reactors as features: each builds, and its default is the documented one
     Features,
+    /// Any bytes into the decoders, guided by coverage; what is new goes into crates/fuzz/corpus
+    Fuzz(fuzz::Arguments),
     /// What threads share, under every interleaving that loom finds
     Models(models::Arguments),
     /// Simulator seeds
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Conformance(arguments) => conformance::run_suites(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Features => features::run(),
+        Task::Fuzz(arguments) => fuzz::run_fuzz(&arguments),
         Task::Models(arguments) => models::run_models(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };

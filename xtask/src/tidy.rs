@@ -14,6 +14,7 @@ const UNSAFE: &[&str] = &[
     "crates/core/src/sync/modelled.rs",
     // A counting allocator is an unsafe trait.
     "crates/derive/tests/allocations.rs",
+    "crates/fuzz/src/memory.rs",
     "crates/helenus/src/fork.rs",
     // `polling` asks for it.
     "crates/helenus/examples/own_reactor.rs",

@@ -1,21 +1,22 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 
-use serde::de::DeserializeOwned;
-
-use super::{Outcome, object};
+use serde_json::Value;
 
 /// No longer lines are kept: twice the largest envelope in hexadecimal, and room for the rest.
 const MAX_LINE: usize = (1 << 30) + (64 << 10);
 
 /// Answers each line of standard input by one of standard output, as soon as no further line is there.
-pub(super) fn each_line<T: DeserializeOwned>(answer: impl Fn(T) -> Outcome) -> anyhow::Result<ExitCode> {
+pub(super) fn each_line(
+    answer: impl Fn(&[u8]) -> Value,
+    refused: impl Fn(String) -> Value,
+) -> anyhow::Result<ExitCode> {
     let mut input = BufReader::with_capacity(64 << 10, io::stdin().lock());
     let mut output = io::BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     while let Some(outcome) = next_line(&mut input, &mut line, MAX_LINE)? {
-        let parsed = outcome.and_then(|()| serde_json::from_slice(&line).map_err(|error| error.to_string()));
-        let written = writeln!(output, "{}", object(parsed.and_then(&answer)));
+        let answered = outcome.map_or_else(&refused, |()| answer(&line));
+        let written = writeln!(output, "{answered}");
         let written = written.and_then(|()| if input.buffer().is_empty() { output.flush() } else { Ok(()) });
         match written {
             // Nobody reads on.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use helenus_core::protocol;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::lines::each_line;
@@ -140,12 +141,13 @@ type Outcome = Result<Value, String>;
 
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     use Command::{Decode, Encode, Frame, Segments, Token};
+    let answer_lines = |task: Task| each_line(|line| task.answer(line), |why| object(Err(why)));
     match options.command {
-        Decode { input: Input { lines: true }, .. } => each_line(value::DecodeLine::answer),
-        Encode { input: Input { lines: true }, .. } => each_line(value::EncodeLine::answer),
-        Token { input: Input { lines: true }, .. } => each_line(value::TokenLine::answer),
-        Frame { input: Input { lines: true }, .. } => each_line(frame::Line::answer),
-        Segments { input: Input { lines: true }, .. } => each_line(segments::Line::answer),
+        Decode { input: Input { lines: true }, .. } => answer_lines(Task::Decode),
+        Encode { input: Input { lines: true }, .. } => answer_lines(Task::Encode),
+        Token { input: Input { lines: true }, .. } => answer_lines(Task::Token),
+        Frame { input: Input { lines: true }, .. } => answer_lines(Task::Frame),
+        Segments { input: Input { lines: true }, .. } => answer_lines(Task::Segments),
         Decode { column_type, hex, .. } => {
             print(value::DecodeLine { column_type: column_type.unwrap_or_default(), hex }.answer())
         }
@@ -161,6 +163,33 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
             print(segments::Line { segments: hex.unwrap_or_default(), compression }.answer())
         }
     }
+}
+
+/// What is to be done with each line.
+#[derive(Clone, Copy)]
+pub(crate) enum Task {
+    Decode,
+    Encode,
+    Token,
+    Frame,
+    Segments,
+}
+
+impl Task {
+    /// The answer to a line, whatever is in it.
+    pub(crate) fn answer(self, line: &[u8]) -> Value {
+        object(match self {
+            Self::Decode => parse(line).and_then(value::DecodeLine::answer),
+            Self::Encode => parse(line).and_then(value::EncodeLine::answer),
+            Self::Token => parse(line).and_then(value::TokenLine::answer),
+            Self::Frame => parse(line).and_then(frame::Line::answer),
+            Self::Segments => parse(line).and_then(segments::Line::answer),
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
 fn print(outcome: Outcome) -> anyhow::Result<ExitCode> {

@@ -171,7 +171,8 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<T>, DecodeError> {
         let count = self.short()?.into();
         self.check_count(count, min)?;
-        let mut elements = Vec::with_capacity(count);
+        // Counts inside each other may all claim the same bytes, so most of the room is made as the elements come.
+        let mut elements = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             elements.push(element(self)?);
         }

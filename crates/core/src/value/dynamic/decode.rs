@@ -9,6 +9,10 @@ use crate::value::{
     CqlDuration, DecodeValue, DecodeValueError, EncodeValue, TimeOfDay, TypeMismatch, ValueWriter,
 };
 
+/// How many elements room is made for before the first is read. Counts inside each other, as deep as the type goes, may
+/// all claim the same bytes; more room is made as elements come.
+const FIRST_ROOM: usize = 128;
+
 /// A value of any type; null is [`CqlValue::Null`].
 impl<'a> DecodeValue<'a> for CqlValue {
     fn check(_: &ColumnType) -> Result<(), TypeMismatch> {
@@ -135,7 +139,7 @@ fn time(column_type: &ColumnType, bytes: &[u8]) -> Result<CqlValue, DecodeValueE
 
 fn list(column_type: &ColumnType, element: &ColumnType, bytes: &[u8]) -> Result<CqlValue, DecodeValueError> {
     let (count, mut parts) = Parts::counted(bytes, 1)?;
-    let mut values = Vec::with_capacity(count);
+    let mut values = Vec::with_capacity(count.min(FIRST_ROOM));
     for index in 0..count {
         let value = parts.take().and_then(|bytes| CqlValue::decode(element, bytes));
         values.push(value.map_err(|error| element_error(index, error))?);
@@ -160,7 +164,7 @@ fn values(
     count: usize,
     mut parts: Parts<'_>,
 ) -> Result<Vec<CqlValue>, DecodeValueError> {
-    let mut values = Vec::with_capacity(count);
+    let mut values = Vec::with_capacity(count.min(FIRST_ROOM));
     for index in 0..count {
         let bytes = parts.take().and_then(|bytes| bytes.ok_or(NULL_INSIDE));
         let value = bytes.and_then(|bytes| CqlValue::of_bytes(element, bytes));
