@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use helenus_core::call::{Call, Command, Done, Notify, Settled, Terms, Unsent, Window};
-use helenus_core::machine::{AgreedVersion, Config, ContactPoint, CounterReader, Shard, Shared};
+use helenus_core::machine::{Agreed, Config, ContactPoint, CounterReader, Shard, Shared};
 use helenus_core::protocol::Version;
 use helenus_core::reactor::{Action, ConnId, Event, Latch, Machine};
 use helenus_core::{Inbox, Limits, Time};
@@ -159,7 +159,7 @@ impl Hand {
         let machine = Shard::new(Shared {
             config: Arc::new(config),
             inbox: Arc::clone(&inbox),
-            agreed: Arc::new(AgreedVersion::default()),
+            agreed: Arc::new(Agreed::default()),
             counters: CounterReader::default(),
             shard: 0,
             errands: Latch::new(),

@@ -114,7 +114,7 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
             self.free.push(slot);
             self.in_flight -= 1;
             if let Ok(done) = call.into_done() {
-                self.ready.push_back((number, finish(done, (), &self.session.0.keyspace)));
+                self.ready.push_back((number, finish(done, (), &self.session.0)));
             }
         }
         self.finished = finished;

@@ -101,7 +101,9 @@ impl Draft {
     fn whole(mut unsent: Unsent, parameters: Parameters, defaults: &Defaults) -> Result<Self, Error> {
         envelope::finish(unsent.frame(), 0)?;
         unsent.terms().timeout = defaults.timeout;
-        Ok(Self { unsent, parameters: Some(parameters), consistency: defaults.consistency, options: None })
+        // What may have to be compressed takes the longer way.
+        let options = defaults.compression.map(|_| Box::default());
+        Ok(Self { unsent, parameters: Some(parameters), consistency: defaults.consistency, options })
     }
 
     pub(crate) fn set_consistency(&mut self, consistency: Consistency) {
@@ -129,8 +131,14 @@ impl Draft {
         if self.options.is_none() {
             return Ok(self.unsent);
         }
-        self.seal_options(session.version(), &session.0.defaults, session.0.keyspace.as_deref())
-            .map_err(Box::new)
+        let version = session.version();
+        let mut unsent = self.seal_options(version, &session.0.defaults, session.0.keyspace.as_deref())?;
+        // In v5 whole segments are compressed, by the machine.
+        if let Some(compression) = session.compression().filter(|_| !version.has_segments()) {
+            // It is compiled in, and a frame that is too long to be compressed is too long to be sent: the inbox says so.
+            let _ = compression.compress_envelope(unsent.frame());
+        }
+        Ok(unsent)
     }
 
     /// Writes anew what follows the values.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use helenus_core::call::{Fate, RequestError};
 use helenus_core::machine::ContactPointError;
-use helenus_core::protocol::{DecodeError, EncodeError, ServerError};
+use helenus_core::protocol::{CompressionError, DecodeError, EncodeError, ServerError};
 use helenus_core::reactor::LaunchError;
 use helenus_core::value;
 
@@ -233,6 +233,8 @@ pub enum ConnectError {
         /// Those that it has.
         compiled: &'static [&'static str],
     },
+    /// The compression that was asked for is not in this build.
+    Compression(CompressionError),
     /// The reactor could not start.
     Launch(LaunchError),
     /// No node took a connection; says why for each address.
@@ -260,6 +262,7 @@ impl fmt::Display for ConnectError {
             Self::NoReactor { compiled } => {
                 write!(f, "several reactors are in this build ({}); give the builder one of them", compiled.join(", "))
             }
+            Self::Compression(error) => error.fmt(f),
             Self::Launch(error) => error.fmt(f),
             Self::Unreachable(error) => error.fmt(f),
             Self::WouldDeadlock => Error::WouldDeadlock.fmt(f),

@@ -63,11 +63,13 @@ pub use stream::{BlockingRows, RowStream};
 pub use trace::{FetchTrace, Trace, TraceEvent};
 
 pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, RequestError};
-pub use helenus_core::machine::{ConnectionError, ContactPointError, Counters, Credentials};
+pub use helenus_core::machine::{
+    CompressionFallback, CompressionLack, ConnectionError, ContactPointError, Counters, Credentials,
+};
 pub use helenus_core::protocol::response::{Change, SchemaChange, SchemaTarget};
 pub use helenus_core::protocol::{
-    ColumnSpec, ColumnType, Consistency, DecodeError as ProtocolError, ErrorKind, ServerError, UdtType,
-    Version,
+    ColumnSpec, ColumnType, Compression, CompressionError, Consistency, DecodeError as ProtocolError,
+    ErrorKind, ServerError, UdtType, Version,
 };
 pub use helenus_core::{SyntaxError, value};
 #[cfg(feature = "derive")]

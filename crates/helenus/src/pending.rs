@@ -164,7 +164,7 @@ impl<T: FromAnswer> Future for Pending<T> {
         }
         match std::mem::replace(&mut this.state, State::Done) {
             State::Sent(call) => match (call.into_done(), this.context.take()) {
-                (Ok(done), Some(context)) => Poll::Ready(finish(done, context, &this.session.0.keyspace)),
+                (Ok(done), Some(context)) => Poll::Ready(finish(done, context, &this.session.0)),
                 _ => unreachable!("it is done, and its context is taken here alone"),
             },
             State::Failed(error) => Poll::Ready(Err(*error)),

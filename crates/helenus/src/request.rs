@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helenus_core::call::{Done, Fate, Notify, Unsent};
 use helenus_core::protocol::response::{Message, Response as ProtocolResponse};
-use helenus_core::protocol::{Consistency, DecodeError, Version};
+use helenus_core::protocol::{Consistency, DecodeError, Flags, Version};
 
 use crate::draft::Draft;
 use crate::session::Shared;
@@ -168,7 +168,7 @@ impl<T: FromAnswer> Request<T> {
             Err(error) => return callback(&Context::new(origin), Err(*error)),
         };
         let callback = Box::new(move |done: Done| {
-            let result = finish(done, context, &origin.shared().keyspace);
+            let result = finish(done, context, origin.shared());
             callback(&Context::new(origin), result);
         });
         if let Err(refused) = session.inbox().send(unsent, Notify::Callback(callback)) {
@@ -243,19 +243,38 @@ impl<T: FromAnswer> IntoFuture for Request<T> {
 pub(crate) fn finish<T: FromAnswer>(
     mut done: Done,
     context: T::Context,
-    keyspace: &Option<Arc<str>>,
+    shared: &Shared,
 ) -> Result<T, Error> {
     match done.take_error() {
-        None => T::from_answer(done, context, keyspace),
+        None if shared.defaults.compression.is_some() => {
+            T::from_answer(decompressed(done, shared)?, context, &shared.keyspace)
+        }
+        None => T::from_answer(done, context, &shared.keyspace),
         Some(error) => Err(Error::Request(error)),
+    }
+}
+
+/// Answers are decompressed here, on the caller's thread, so that it costs the loop nothing. One that can't be is an error of
+/// this request alone.
+#[cold]
+fn decompressed(mut done: Done, shared: &Shared) -> Result<Done, Error> {
+    match done.decompress(shared.defaults.compression, shared.defaults.frame_bytes_max) {
+        Ok(()) => Ok(done),
+        Err(error) => Err(Error::Response { node: done.coordinator(), error }),
     }
 }
 
 pub(crate) fn decode(answer: &Done) -> Result<ProtocolResponse<'_>, Error> {
     // The machine has compared the header's version with the session's.
     let version = Version::from_byte(answer.header().version).unwrap_or(Version::LATEST);
-    ProtocolResponse::decode(version, answer.header(), answer.body())
-        .map_err(|error| Error::Response { node: answer.coordinator(), error })
+    let compressed = answer.header().flags.contains(Flags::COMPRESSION) && !version.has_segments();
+    let response = match compressed {
+        true => {
+            Err(DecodeError::Unsupported { what: "a compressed body, where no compression was asked for," })
+        }
+        false => ProtocolResponse::decode(version, answer.header(), answer.body()),
+    };
+    response.map_err(|error| Error::Response { node: answer.coordinator(), error })
 }
 
 /// The error for an answer that is none of those that were wanted.

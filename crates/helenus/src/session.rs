@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use helenus_core::Inbox;
 use helenus_core::call::{Command, Fate, Notify, Settled, Terms};
-use helenus_core::machine::{AgreedVersion, CounterReader, Counters};
-use helenus_core::protocol::{Consistency, Version};
+use helenus_core::machine::{Agreed, CompressionFallback, CounterReader, Counters};
+use helenus_core::protocol::{Compression, Consistency, Version};
 use helenus_core::reactor::{Latch, Running};
 use helenus_core::value::EncodeValues;
 
@@ -39,7 +39,7 @@ pub(crate) struct Handle(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Arc<Inbox>]>,
     pub(crate) counters: Box<[CounterReader]>,
-    pub(crate) agreed: Arc<AgreedVersion>,
+    pub(crate) agreed: Arc<Agreed>,
     /// Open while no name is being looked up.
     pub(crate) errands: Arc<Latch>,
     pub(crate) running: Mutex<Option<Running>>,
@@ -62,6 +62,9 @@ pub(crate) struct Defaults {
     pub(crate) page_size: i32,
     pub(crate) when_full: WhenFull,
     pub(crate) drain: Duration,
+    /// What was asked for; connections may do without.
+    pub(crate) compression: Option<Compression>,
+    pub(crate) frame_bytes_max: u32,
 }
 
 /// What becomes of a request when too many are in flight.
@@ -175,7 +178,19 @@ impl Session {
     /// The protocol version that it speaks with every node.
     pub fn version(&self) -> Version {
         // A `Session` is given out once a connection has agreed on a version.
-        self.0.agreed.load().unwrap_or(Version::V3)
+        self.0.agreed.version().unwrap_or(Version::V3)
+    }
+
+    /// What its connections are compressed with; `None` if that was not asked for, or no node can (see
+    /// [`Session::compression_fallback`]).
+    pub fn compression(&self) -> Option<Compression> {
+        self.0.agreed.compression()
+    }
+
+    /// The first connection that is not compressed although the builder was told to, and why; how many there are now is
+    /// `connections_uncompressed` of [`Session::metrics`].
+    pub fn compression_fallback(&self) -> Option<&CompressionFallback> {
+        self.0.agreed.compression_fallback()
     }
 
     /// The name of the reactor that runs it.
@@ -257,6 +272,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("reactor", &self.0.reactor)
             .field("version", &self.version())
+            .field("compression", &self.compression())
             .field("shards", &self.0.inboxes.len())
             .finish_non_exhaustive()
     }

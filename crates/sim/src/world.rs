@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use helenus_core::machine::{AgreedVersion, CounterReader, Shared, seed};
+use helenus_core::machine::{Agreed, CounterReader, Shared, seed};
 use helenus_core::reactor::Latch;
 use helenus_core::{Inbox, Time};
 
@@ -50,7 +50,7 @@ impl World {
         let shared = Shared {
             config: Arc::new(plan.config.clone()),
             inbox: inbox.clone(),
-            agreed: Arc::new(AgreedVersion::default()),
+            agreed: Arc::new(Agreed::default()),
             counters: counters.clone(),
             shard: 0,
             errands: Latch::new(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use helenus::{Consistency, Session, SessionBuilder, Version};
+use helenus::{Compression, Consistency, Session, SessionBuilder, Version};
 use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
@@ -18,6 +18,7 @@ pub(crate) struct Target {
     pub(crate) hosts: Vec<String>,
     pub(crate) credentials: Option<(String, String)>,
     pub(crate) protocol_version: Option<u8>,
+    pub(crate) compression: Option<String>,
     pub(crate) consistency: String,
     pub(crate) connections: usize,
     pub(crate) on_wire: Option<usize>,
@@ -40,6 +41,10 @@ impl Target {
         }
         if let Some(version) = self.protocol_version.and_then(Version::from_byte) {
             builder = builder.protocol_version(version);
+        }
+        if let Some(compression) = self.compression.as_deref().and_then(Compression::from_name) {
+            // A measurement of something else would be worse than none.
+            builder = builder.compression(compression).require_compression();
         }
         match self.on_wire {
             Some(requests) => builder.on_wire_max(requests),

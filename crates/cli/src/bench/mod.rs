@@ -127,6 +127,7 @@ impl<'a> Bench<'a> {
             hosts: node.as_ref().map_or_else(|| options.hosts.clone(), |node| node.addresses.clone()),
             credentials: options.credentials()?,
             protocol_version: options.protocol_version.map(helenus::Version::byte),
+            compression: options.compression.map(|compression| compression.name().to_owned()),
             consistency: options.consistency.to_string(),
             connections: options.connections,
             on_wire: options.on_wire(),
@@ -148,6 +149,7 @@ impl<'a> Bench<'a> {
         Ok(Setup {
             server,
             protocol: self.cluster.protocol_version(),
+            compression: options.compression.map_or("none", helenus::Compression::name),
             operation: if options.read { "reads" } else { "writes" },
             requests: self.plan.ops,
             threads: options.threads,

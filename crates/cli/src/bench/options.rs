@@ -63,6 +63,9 @@ pub(crate) struct Options {
     /// Speak this version of the protocol (3, 4 or 5) and no other; the highest that the server speaks if not given
     #[arg(long, value_name = "N", value_parser = version, help_heading = "What with")]
     pub(crate) protocol_version: Option<Version>,
+    /// Compress with lz4 or snappy (not in v5); fails where the server can't
+    #[arg(long, value_name = "NAME", value_parser = compression, help_heading = "What with")]
+    pub(crate) compression: Option<Compression>,
     /// Consistency level of writes and reads
     #[arg(long, value_name = "LEVEL", default_value = "local_quorum", help_heading = "What with")]
     pub(crate) consistency: Consistency,
@@ -239,6 +242,10 @@ fn distinct<T: Copy + PartialEq>(chosen: &[T]) -> Vec<T> {
         }
     }
     kept
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    Compression::from_name(text).ok_or_else(|| format!("'{text}' is no compression: lz4 or snappy"))
 }
 
 fn version(text: &str) -> Result<Version, String> {

@@ -36,6 +36,7 @@ pub(crate) struct Setup {
     /// What was talked to, in words.
     pub(crate) server: String,
     pub(crate) protocol: String,
+    pub(crate) compression: &'static str,
     /// "writes" or "reads".
     pub(crate) operation: &'static str,
     pub(crate) requests: u64,

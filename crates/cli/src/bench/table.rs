@@ -163,8 +163,13 @@ pub(crate) fn how_sentences(report: &Report) -> Vec<String> {
                 .map_or(String::new(), |max| format!(" with at most {} on the wire", thousands(max as u64))),
         ),
         format!(
-            "Server: {}; protocol {}, consistency {}, replication factor {}; pinned: {}.",
-            setup.server, setup.protocol, setup.consistency, setup.replication_factor, setup.pinned
+            "Server: {}; protocol {}, compression {}, consistency {}, replication factor {}; pinned: {}.",
+            setup.server,
+            setup.protocol,
+            setup.compression,
+            setup.consistency,
+            setup.replication_factor,
+            setup.pinned
         ),
         format!(
             "CPU: user and system time of the client's processes (getrusage). Latencies: of {timed}, as the program sees \

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::Version;
+use crate::protocol::{Compression, Version};
 use crate::reactor::OpenOptions;
 
 /// Where a machine finds its nodes, and its limits. All of it is plain data, so that two machines with the same
@@ -24,9 +24,14 @@ pub struct Config {
     pub keyspace: Option<Arc<str>>,
     /// For PLAIN authentication.
     pub credentials: Option<Credentials>,
+    /// Asked for on every connection. Where node or version don't have it, connections are not compressed, and
+    /// [`Agreed::compression_fallback`](super::Agreed::compression_fallback) says so...
+    pub compression: Option<Compression>,
+    /// ...unless this is set: then they fail.
+    pub compression_required: bool,
     /// How connections are opened.
     pub open: OpenOptions,
-    /// For each step until a connection is ready: TCP, STARTUP, each authentication step, USE.
+    /// For each step until a connection is ready: TCP, OPTIONS (where compression is asked for), STARTUP, each authentication step, USE.
     pub handshake_timeout: Duration,
     /// A connection silent for that long gets a heartbeat (OPTIONS)...
     pub heartbeat_interval: Duration,
@@ -41,7 +46,7 @@ pub struct Config {
     pub streams_max: usize,
     /// Stream ids without anyone who waits; beyond, or if no others are left, the connection is replaced.
     pub orphans_max: usize,
-    /// The longest frame body that is accepted.
+    /// The longest frame body that is accepted, before and after decompression.
     pub frame_bytes_max: u32,
     /// Attempts of one request on different connections where repeating it is safe.
     pub attempts_max: u8,
@@ -62,6 +67,8 @@ impl Config {
             version_fixed: false,
             keyspace: None,
             credentials: None,
+            compression: None,
+            compression_required: false,
             open: OpenOptions::default(),
             handshake_timeout: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(30),

@@ -10,7 +10,7 @@ use super::outgoing::Outgoing;
 use super::streams::Streams;
 use crate::Time;
 use crate::call::Entry;
-use crate::protocol::Version;
+use crate::protocol::{Compression, Version};
 use crate::reactor::ConnId;
 use crate::statement::PreparedStatement;
 
@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     pub(crate) node: usize,
     pub(crate) address: SocketAddr,
     pub(crate) version: Version,
+    /// What STARTUP named.
+    pub(crate) compression: Option<Compression>,
     pub(crate) phase: Phase,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
@@ -62,6 +64,7 @@ impl Connection {
             node,
             address,
             version,
+            compression: None,
             phase: Phase::Opening { deadline: Time::ZERO },
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
@@ -93,8 +96,9 @@ impl Connection {
     /// The envelope with READY or AUTHENTICATE was the last bare one.
     pub(crate) fn start_segments(&mut self) {
         if self.version.has_segments() {
-            self.incoming.start_segments();
-            self.outgoing.start_segments();
+            let compressed = self.compression.is_some();
+            self.incoming.start_segments(compressed);
+            self.outgoing.start_segments(compressed);
         }
     }
 }

@@ -90,6 +90,8 @@ counters! {
     connections_closed,
     /// Connections that are ready now.
     connections,
+    /// Of these, connections that are not compressed although that was asked for.
+    connections_uncompressed,
     /// Requests whose answer is awaited now.
     on_wire,
     /// The most requests whose answers were awaited at once.

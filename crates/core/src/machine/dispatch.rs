@@ -46,7 +46,7 @@ impl Shard {
     }
 
     fn start_connect(&mut self, now: Time, call: Entry) {
-        match self.agreed.load() {
+        match self.agreed.version() {
             Some(version) if !self.ready.is_empty() => self.desk.finish(call, Ok(Reply::Connected(version))),
             _ => {
                 self.connects.push(call);

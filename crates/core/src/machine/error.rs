@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::CompressionLack;
 use crate::protocol::segment::SegmentError;
 use crate::protocol::{DecodeError, EncodeError, ServerError, Version};
 
@@ -13,6 +14,8 @@ use crate::protocol::{DecodeError, EncodeError, ServerError, Version};
 pub enum Step {
     /// Opening the TCP connection.
     Tcp,
+    /// OPTIONS until SUPPORTED, where compression is asked for.
+    Options,
     /// STARTUP until READY or AUTHENTICATE.
     Startup,
     /// AUTH_RESPONSE until AUTH_SUCCESS.
@@ -85,6 +88,8 @@ pub enum ConnectionError {
         /// The session's.
         session: Version,
     },
+    /// The session insists on a compression that can't be had.
+    NoCompression(CompressionLack),
     /// The server wants credentials and none were given.
     CredentialsMissing {
         /// The server's authenticator class.
@@ -123,6 +128,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "opening the TCP connection",
+            Self::Options => "OPTIONS",
             Self::Startup => "STARTUP",
             Self::Authentication => "authentication",
             Self::Keyspace => "USE of the keyspace",
@@ -173,6 +179,7 @@ impl fmt::Display for ConnectionError {
             Self::VersionDiffers { session } => {
                 write!(f, "the node doesn't speak the session's protocol version {session}")
             }
+            Self::NoCompression(lack) => write!(f, "the session insists on compression, but {lack}"),
             Self::CredentialsMissing { authenticator } => {
                 write!(
                     f,

@@ -1,9 +1,12 @@
-//! From a TCP connection to one that takes requests: STARTUP, authentication, USE. Decisions only; no bytes move here.
+//! From a TCP connection to one that takes requests: OPTIONS if compression is asked for, STARTUP, authentication, USE.
+//! Decisions only; no bytes move here.
 
-use super::{Config, ConnectionError, Step};
+use super::{CompressionLack, Config, ConnectionError, Step};
 use crate::protocol::request::{AuthResponse, Query, Startup};
-use crate::protocol::response::{Message, Response, ResultMessage};
-use crate::protocol::{EncodeError, ErrorKind, Flags, Header, Opcode, ServerError, Version, envelope};
+use crate::protocol::response::{Message, Response, ResultMessage, Supported};
+use crate::protocol::{
+    Compression, EncodeError, ErrorKind, Flags, Header, Opcode, ServerError, Version, envelope,
+};
 
 /// The handshake of one connection.
 #[derive(Debug)]
@@ -12,6 +15,10 @@ pub(crate) struct Handshake {
     version: Version,
     /// AUTH_CHALLENGEs so far; a server that never ends is given up.
     rounds: u8,
+    /// What STARTUP asked for.
+    compression: Option<Compression>,
+    /// Why it didn't ask for what the session wants.
+    lack: Option<CompressionLack>,
 }
 
 /// What to do after an answer.
@@ -31,19 +38,51 @@ const ROUNDS_MAX: u8 = 16;
 
 impl Handshake {
     /// The handshake, and its first frame.
-    pub(crate) fn begin(version: Version) -> Result<(Self, Vec<u8>), ConnectionError> {
-        let options = [
-            ("CQL_VERSION", "3.0.0"),
-            ("DRIVER_NAME", "helenus"),
-            ("DRIVER_VERSION", env!("CARGO_PKG_VERSION")),
-        ];
-        let frame =
-            frame(version, Opcode::Startup, |out| Startup { options: options.to_vec() }.put(version, out));
-        Ok((Self { step: Step::Startup, version, rounds: 0 }, frame.map_err(ConnectionError::Encode)?))
+    pub(crate) fn begin(version: Version, config: &Config) -> Result<(Self, Vec<u8>), ConnectionError> {
+        let mut handshake = Self { step: Step::Options, version, rounds: 0, compression: None, lack: None };
+        // What a server can't do it refuses and closes the connection, so it is asked before.
+        let first = match config.compression {
+            Some(_) => frame(version, Opcode::Options, |_| Ok(())),
+            None => handshake.startup(),
+        };
+        Ok((handshake, first.map_err(ConnectionError::Encode)?))
     }
 
     pub(crate) fn step(&self) -> Step {
         self.step
+    }
+
+    /// How the connection is compressed once the server has answered STARTUP.
+    pub(crate) fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// Why it is not compressed as it should be.
+    pub(crate) fn into_lack(self) -> Option<CompressionLack> {
+        self.lack
+    }
+
+    fn startup(&mut self) -> Result<Vec<u8>, EncodeError> {
+        self.step = Step::Startup;
+        let mut options = vec![
+            (Startup::CQL_VERSION, "3.0.0"),
+            (Startup::DRIVER_NAME, "helenus"),
+            (Startup::DRIVER_VERSION, env!("CARGO_PKG_VERSION")),
+        ];
+        options.extend(self.compression.map(|compression| (Startup::COMPRESSION, compression.name())));
+        frame(self.version, Opcode::Startup, |out| Startup { options }.put(self.version, out))
+    }
+
+    fn supported(&mut self, supported: &Supported<'_>, config: &Config) -> Next {
+        let choice = config.compression.map(|asked| choose(asked, self.version, supported)).transpose();
+        match choice {
+            Ok(compression) => self.compression = compression,
+            Err(lack) if config.compression_required => {
+                return Next::Fail(ConnectionError::NoCompression(lack));
+            }
+            Err(lack) => self.lack = Some(lack),
+        }
+        send(self.startup())
     }
 
     /// Decides on the answer to the last frame.
@@ -55,13 +94,16 @@ impl Handshake {
             Err(error) => return Next::Fail(ConnectionError::Decode(error)),
         };
         match (self.step, message) {
-            (Step::Startup, Message::Error(error)) if refuses_version(&error, header, self.version) => {
+            (Step::Options | Step::Startup, Message::Error(error))
+                if refuses_version(&error, header, self.version) =>
+            {
                 self.lower(header, error)
             }
             (step, Message::Error(error)) => Next::Fail(refusal(step, error, config)),
             _ if header.version != self.version.byte() => {
                 Next::Fail(ConnectionError::WrongVersion { agreed: self.version, byte: header.version })
             }
+            (Step::Options, Message::Supported(supported)) => self.supported(&supported, config),
             (Step::Startup, Message::Ready) | (Step::Authentication, Message::AuthSuccess { .. }) => {
                 self.use_keyspace(config)
             }
@@ -120,7 +162,33 @@ impl Handshake {
         match self.step {
             Step::Authentication => "AUTH_SUCCESS",
             Step::Keyspace => "RESULT Set_keyspace",
+            Step::Options => "SUPPORTED",
             Step::Tcp | Step::Startup => "READY or AUTHENTICATE",
+        }
+    }
+}
+
+/// Whether a connection can be compressed as it should be.
+fn choose(
+    asked: Compression,
+    version: Version,
+    supported: &Supported<'_>,
+) -> Result<Compression, CompressionLack> {
+    if !asked.is_compiled_in() {
+        return Err(CompressionLack::Build { asked });
+    }
+    // Servers list what they can do in any version, also to those who speak v5.
+    if version.has_segments() && asked != Compression::Lz4 {
+        return Err(CompressionLack::Version { asked, version });
+    }
+    let named = supported.iter().find(|(name, _)| name.eq_ignore_ascii_case(Startup::COMPRESSION));
+    let offers = named.map_or(&[][..], |(_, values)| values);
+    match offers.iter().any(|name| Compression::from_name(name) == Some(asked)) {
+        true => Ok(asked),
+        false => {
+            // For people to read; a server may send any length of it.
+            let offers: String = offers.join(", ").chars().take(80).collect();
+            Err(CompressionLack::Node { asked, offers: offers.into() })
         }
     }
 }

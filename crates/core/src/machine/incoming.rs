@@ -1,7 +1,10 @@
 //! From bytes to envelopes: v5 segments below, envelopes above, each keeping only what was cut off.
 
+use std::borrow::Cow;
+
 use super::ConnectionError;
-use crate::protocol::{Header, Version, segment};
+use crate::protocol::segment::{self, lz4};
+use crate::protocol::{Compression, DecodeError, Flags, Header, Version};
 
 /// A frame body longer than this gets memory of its own as it arrives, so that it is copied once.
 const LENT_BODY_MAX: usize = 16 << 10;
@@ -19,9 +22,20 @@ pub(crate) struct Incoming {
     /// How many bytes `tail` lacks to be a whole segment, if that is known and much: it is then completed in place instead of
     /// being copied before each read.
     missing: usize,
-    segmented: bool,
+    framing: Framing,
     /// v5: what is left of a payload that was cut out of a segment, or of several.
     envelopes: Splitter,
+}
+
+/// How envelopes lie in the bytes that come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Framing {
+    /// One after the other: v3 and v4, and v5 in the beginning.
+    #[default]
+    Bare,
+    Segments,
+    /// Segments that LZ4 has compressed: their payloads come by [`Incoming::inflate`], one at a time.
+    Lz4Segments,
 }
 
 /// One envelope, its body lent or its own.
@@ -77,14 +91,39 @@ impl Incoming {
     }
 
     /// From the next byte on, both sides speak in segments.
-    pub(crate) fn start_segments(&mut self) {
-        self.segmented = true;
+    pub(crate) fn start_segments(&mut self, compressed: bool) {
+        self.framing = if compressed { Framing::Lz4Segments } else { Framing::Segments };
+    }
+
+    /// Whether what comes is compressed segments.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.framing == Framing::Lz4Segments
+    }
+
+    /// The next whole segment in `input`, which is advanced: its payload is put in place of what is in `payload`. `None`: the
+    /// rest is kept for later.
+    pub(crate) fn inflate<'a>(
+        &mut self,
+        input: &mut &[u8],
+        payload: &'a mut Vec<u8>,
+    ) -> Result<Option<Payload<'a>>, ConnectionError> {
+        let Some(parsed) = lz4::parse(input).map_err(ConnectionError::Segment)? else {
+            self.keep(input);
+            return Ok(None);
+        };
+        *input = &input[parsed.encoded_len..];
+        if parsed.self_contained && !self.envelopes.is_empty() {
+            return Err(ConnectionError::CutEnvelope);
+        }
+        payload.clear();
+        parsed.payload(payload).map_err(ConnectionError::Segment)?;
+        Ok(Some(Payload { rest: payload, self_contained: parsed.self_contained }))
     }
 
     /// Whether `bytes`, with what was kept before them, can go on as CQL does: where an envelope begins, it must look like
     /// a response of some version. Segments have checksums to tell.
     pub(crate) fn may_go_on_with(&self, bytes: &[u8]) -> bool {
-        self.segmented || !self.envelopes.is_empty() || looks_like_cql(bytes)
+        self.framing != Framing::Bare || !self.envelopes.is_empty() || looks_like_cql(bytes)
     }
 
     /// The next envelope if all of it lies in `input`, which is then advanced, and nothing is to be said against it. `None`
@@ -96,7 +135,7 @@ impl Incoming {
         payload: &mut Payload<'a>,
         accept: Accept,
     ) -> Option<(Header, &'a [u8])> {
-        let input = if self.segmented { &mut payload.rest } else { input };
+        let input = if self.framing != Framing::Bare { &mut payload.rest } else { input };
         if !self.envelopes.is_empty() {
             return None;
         }
@@ -119,7 +158,7 @@ impl Incoming {
         payload: &mut Payload<'a>,
         accept: Accept,
     ) -> Result<Option<(Header, Body<'a>)>, ConnectionError> {
-        if !self.segmented {
+        if self.framing == Framing::Bare {
             let envelope = self.envelopes.next(input, accept)?;
             if envelope.is_none() {
                 self.keep(input);
@@ -135,6 +174,9 @@ impl Incoming {
                 return Err(ConnectionError::CutEnvelope);
             }
             self.envelopes.keep(&mut payload.rest);
+            if self.framing == Framing::Lz4Segments {
+                return Ok(None);
+            }
             let Some(parsed) = segment::parse(input).map_err(ConnectionError::Segment)? else {
                 self.keep(input);
                 return Ok(None);
@@ -150,9 +192,13 @@ impl Incoming {
     fn keep(&mut self, input: &mut &[u8]) {
         self.tail.extend_from_slice(input);
         *input = &[];
-        if self.segmented && self.tail.len() > TAIL_KEPT_MAX {
-            self.missing =
-                segment::encoded_len(&self.tail).map_or(0, |whole| whole.saturating_sub(self.tail.len()));
+        if self.tail.len() > TAIL_KEPT_MAX {
+            let whole = match self.framing {
+                Framing::Bare => None,
+                Framing::Segments => segment::encoded_len(&self.tail),
+                Framing::Lz4Segments => lz4::encoded_len(&self.tail),
+            };
+            self.missing = whole.map_or(0, |whole| whole.saturating_sub(self.tail.len()));
             self.tail.reserve_exact(self.missing);
         }
     }
@@ -279,6 +325,27 @@ impl Accept {
     }
 }
 
+/// The body as it was before compression (v3, v4), of at most `bytes_max` bytes. In v5 the flag means nothing.
+pub(crate) fn plain<'a>(
+    header: &Header,
+    body: &'a [u8],
+    compression: Option<Compression>,
+    bytes_max: u32,
+) -> Result<Cow<'a, [u8]>, DecodeError> {
+    let segmented = Version::from_byte(header.version).is_some_and(Version::has_segments);
+    if segmented || !header.flags.contains(Flags::COMPRESSION) {
+        return Ok(body.into());
+    }
+    let Some(compression) = compression else {
+        return Err(DecodeError::Unsupported {
+            what: "a compressed body, where no compression was agreed on,",
+        });
+    };
+    let mut out = Vec::new();
+    compression.decompress(body, bytes_max as usize, &mut out).map_err(DecodeError::Compressed)?;
+    Ok(out.into())
+}
+
 /// Whether `bytes` can be the beginning of a CQL response of any version that this driver knows or may be told of.
 fn looks_like_cql(bytes: &[u8]) -> bool {
     bytes.first().is_none_or(|first| matches!(first & 0x7F, 1..=6) && first & 0x80 != 0)
@@ -341,7 +408,8 @@ mod tests {
         let segmented = segments(&frames, &long);
         for size in [1, 2, 3, 8, 9, 10, 100, 4_096, 1 << 20] {
             for (bytes, in_segments) in [(&plain, false), (&segmented, true)] {
-                let mut incoming = Incoming { segmented: in_segments, ..Incoming::default() };
+                let framing = if in_segments { Framing::Segments } else { Framing::Bare };
+                let mut incoming = Incoming { framing, ..Incoming::default() };
                 let found = collect(&mut incoming, bytes.chunks(size).map(<[u8]>::to_vec));
                 assert_eq!(found.len(), 21, "chunks of {size}");
                 assert!(
@@ -353,6 +421,42 @@ mod tests {
                 assert_eq!((found[20].0, found[20].1.len()), (99, 300_000));
                 assert!(incoming.tail.is_empty() && incoming.envelopes.is_empty());
             }
+        }
+    }
+
+    #[cfg(feature = "lz4")]
+    #[test]
+    fn envelopes_come_out_of_compressed_segments_however_they_are_cut() {
+        let long = frame(99, &[7; 300_000]);
+        let mut bytes = Vec::new();
+        let short: Vec<_> = (0..20).flat_map(|i| frame(i, &vec![i as u8; i as usize * 7])).collect();
+        lz4::put(&mut bytes, &short, true).unwrap();
+        let (first, rest) = long.split_at(5);
+        for slice in std::iter::once(first).chain(rest.chunks(segment::MAX_PAYLOAD)) {
+            lz4::put(&mut bytes, slice, false).unwrap();
+        }
+        for size in [1, 2, 7, 8, 9, 100, 1 << 20] {
+            let mut incoming = Incoming { framing: Framing::Lz4Segments, ..Incoming::default() };
+            let (mut found, mut inflated) = (Vec::new(), Vec::new());
+            for chunk in bytes.chunks(size) {
+                let mut buffer = Vec::new();
+                let tail = incoming.move_tail(&mut buffer, chunk.len());
+                buffer[tail..].copy_from_slice(chunk);
+                let mut rest = &buffer[..];
+                let whole = incoming.complete(&mut rest);
+                for mut input in whole.as_deref().into_iter().chain([rest]) {
+                    while let Some(mut payload) = incoming.inflate(&mut input, &mut inflated).unwrap() {
+                        while let Some((header, body)) =
+                            incoming.next(&mut &[][..], &mut payload, ACCEPT).unwrap()
+                        {
+                            found.push((header.stream, body.bytes().len()));
+                        }
+                    }
+                }
+            }
+            assert_eq!(found.len(), 21, "chunks of {size}");
+            assert_eq!(found[20], (99, 300_000));
+            assert!(incoming.tail.is_empty() && incoming.envelopes.is_empty());
         }
     }
 
@@ -370,7 +474,7 @@ mod tests {
         let start = segment::open(&mut out);
         out.extend_from_slice(&frame(1, &[1; 50])[..40]);
         segment::close(&mut out, start, true).unwrap();
-        let mut incoming = Incoming { segmented: true, ..Incoming::default() };
+        let mut incoming = Incoming { framing: Framing::Segments, ..Incoming::default() };
         let error = incoming.next(&mut &out[..], &mut Payload::default(), ACCEPT).unwrap_err();
         assert!(matches!(error, ConnectionError::CutEnvelope));
     }

@@ -12,6 +12,7 @@
 //! who waits for which answer, `handshake` decides on the way to a ready connection, `node` when to open the next one;
 //! `dispatch`, `responses`, `pool` and `clock` are what the shard does with them; `desk` is where requests end.
 
+mod agreed;
 mod clock;
 mod config;
 mod connection;
@@ -32,14 +33,15 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use agreed::{Agreed, CompressionFallback, CompressionLack};
 pub use config::{Config, ContactPoint, ContactPointError, Credentials, STREAMS_MAX};
 pub use counters::{CounterReader, Counters};
 pub use error::{ConnectionError, Step};
+pub(crate) use incoming::plain;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
 use connection::Connection;
@@ -52,30 +54,12 @@ use streams::NEVER;
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Settled};
 use crate::inbox::Inbox;
-use crate::protocol::Version;
 use crate::reactor::{
     Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Latch, Machine, Seed,
 };
 
 /// The room that one read is offered.
 const ROOM_BYTES: usize = 64 << 10;
-
-/// The protocol version of a session: the first connection of any shard decides, all others follow.
-#[derive(Debug, Default)]
-pub struct AgreedVersion(AtomicU8);
-
-impl AgreedVersion {
-    /// The version, once there is one.
-    pub fn load(&self) -> Option<Version> {
-        Version::from_byte(self.0.load(Ordering::Acquire))
-    }
-
-    /// Proposes a version; gives the one that holds.
-    fn agree(&self, version: Version) -> Version {
-        let first = self.0.compare_exchange(0, version.byte(), Ordering::AcqRel, Ordering::Acquire);
-        first.err().and_then(Version::from_byte).unwrap_or(version)
-    }
-}
 
 /// What the shards of a session and its users' threads share.
 #[derive(Clone, Debug)]
@@ -85,7 +69,7 @@ pub struct Shared {
     /// The way into this shard.
     pub inbox: Arc<Inbox>,
     /// One for all shards.
-    pub agreed: Arc<AgreedVersion>,
+    pub agreed: Arc<Agreed>,
     /// This shard's.
     pub counters: CounterReader,
     /// This shard's number.
@@ -120,7 +104,7 @@ impl Drop for Ungrown {
 pub struct Shard {
     config: Arc<Config>,
     inbox: Arc<Inbox>,
-    agreed: Arc<AgreedVersion>,
+    agreed: Arc<Agreed>,
     errands: Arc<Latch>,
     desk: Desk,
 
@@ -149,6 +133,8 @@ pub struct Shard {
     due: Time,
     rng: Rng,
     receive: Vec<u8>,
+    /// The payload of the compressed segment that is being read.
+    inflated: Vec<u8>,
     spares: Spares,
 }
 
@@ -195,13 +181,9 @@ impl Shard {
             // The first turn is a tick: it begins to connect.
             due: Time::ZERO,
             receive: Vec::new(),
+            inflated: Vec::new(),
             spares: Spares::default(),
         }
-    }
-
-    fn connection(&mut self, id: ConnId) -> Option<&mut Box<Connection>> {
-        let slot = self.slots.get_mut(id.index())?;
-        if slot.generation != id.generation() { None } else { slot.connection.as_mut() }
     }
 
     /// Takes a connection out of the table while it is worked on, so that the shard can be borrowed beside it.
@@ -380,7 +362,9 @@ impl Machine for Shard {
     }
 
     fn take_block(&mut self, conn: ConnId) -> Option<Block> {
-        self.connection(conn)?.outgoing.take_block()
+        // Written out, so that the connection and the spares can be borrowed beside each other.
+        let slot = self.slots.get_mut(conn.index()).filter(|slot| slot.generation == conn.generation())?;
+        slot.connection.as_mut()?.outgoing.take_block(&mut self.spares)
     }
 
     fn deadline(&self) -> Option<Time> {

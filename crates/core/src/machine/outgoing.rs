@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::protocol::{envelope, segment};
+use crate::protocol::segment::{self, lz4};
+use crate::protocol::{Compression, envelope};
 use crate::reactor::{Block, Flushed};
 
 /// With more than this unsent, a connection takes no further requests: they wait, or go elsewhere.
@@ -29,14 +30,27 @@ impl Spares {
     }
 }
 
+/// How envelopes are put into the bytes that go.
+#[derive(Debug, Default)]
+enum Form {
+    /// As they are: v3 and v4, and v5 in the beginning.
+    #[default]
+    Bare,
+    Segments,
+    /// Segments that LZ4 compresses: of the one that is still open, the payload is gathered here. Until it is sealed, the end
+    /// of the block is where it will begin, and so the position of all that it holds.
+    Lz4Segments(Vec<u8>),
+    /// The caller has compressed them for a session that does, but this node doesn't.
+    Decompressed(Compression),
+}
+
 /// The outgoing half of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     tail: Vec<u8>,
     /// How much of `tail` the kernel has.
     written: usize,
-    /// v5, after the handshake: envelopes go into segments.
-    segmented: bool,
+    form: Form,
     /// Where the segment begins that is still open.
     open: Option<usize>,
     /// Bytes accepted before `tail[0]`, counted from the connection's first.
@@ -49,8 +63,13 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// From the next frame on, both sides speak in segments.
-    pub(crate) fn start_segments(&mut self) {
-        self.segmented = true;
+    pub(crate) fn start_segments(&mut self, compressed: bool) {
+        self.form = if compressed { Form::Lz4Segments(Vec::new()) } else { Form::Segments };
+    }
+
+    /// From the next frame on, what was compressed by `compression` goes out as it was before.
+    pub(crate) fn decompress(&mut self, compression: Compression) {
+        self.form = Form::Decompressed(compression);
     }
 
     /// Appends an envelope under `stream`. Returns the position of its first byte on this connection.
@@ -60,12 +79,35 @@ impl Outgoing {
             self.tail = spares.take();
         }
         let position = self.base + (self.lent.unwrap_or(0) + self.tail.len()) as u64;
-        if !self.segmented {
-            self.append(frame, stream);
-        } else {
-            self.append_segmented(frame, stream);
+        match self.form {
+            Form::Segments => self.append_segmented(frame, stream),
+            Form::Bare => self.append(frame, stream),
+            _ => self.append_changed(frame, stream, spares),
         }
         position
+    }
+
+    #[inline(never)]
+    fn append_changed(&mut self, frame: &[u8], stream: i16, spares: &mut Spares) {
+        match &mut self.form {
+            Form::Lz4Segments(payload) => {
+                let alone = frame.len() > segment::MAX_PAYLOAD;
+                if alone || payload.len() + frame.len() > segment::MAX_PAYLOAD {
+                    compress(&mut self.tail, payload, true);
+                }
+                match alone {
+                    true => compress_slices(&mut self.tail, payload, frame, stream),
+                    false => gather(payload, frame, stream, spares),
+                }
+            }
+            Form::Decompressed(compression) => {
+                let start = self.tail.len();
+                let outcome = compression.put_decompressed(frame, envelope::MAX_BODY, &mut self.tail);
+                debug_assert!(outcome.is_ok(), "a frame of our own can't be decompressed: {outcome:?}");
+                envelope::set_stream(&mut self.tail[start..], stream);
+            }
+            Form::Bare | Form::Segments => unreachable!("`push` appends these"),
+        }
     }
 
     fn append_segmented(&mut self, frame: &[u8], stream: i16) {
@@ -117,6 +159,20 @@ impl Outgoing {
         }
     }
 
+    /// Completes what is still open, before the block goes out.
+    fn seal_all(&mut self, spares: &mut Spares) {
+        self.seal();
+        if let Form::Lz4Segments(payload) = &mut self.form {
+            compress(&mut self.tail, payload, true);
+            spares.put(std::mem::take(payload));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let gathered = matches!(&self.form, Form::Lz4Segments(payload) if !payload.is_empty());
+        self.tail.is_empty() && !gathered
+    }
+
     /// Whether it has room for more requests.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
@@ -138,7 +194,7 @@ impl Outgoing {
         moved: &mut Moved,
     ) -> io::Result<Flushed> {
         self.announced = false;
-        self.seal();
+        self.seal_all(spares);
         while self.written < self.tail.len() {
             match write(&self.tail[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -171,12 +227,12 @@ impl Outgoing {
     }
 
     /// Hands the block to a completion loop. The next one fills meanwhile.
-    pub(crate) fn take_block(&mut self) -> Option<Block> {
+    pub(crate) fn take_block(&mut self, spares: &mut Spares) -> Option<Block> {
         self.announced = false;
-        if self.lent.is_some() || self.tail.is_empty() {
+        if self.lent.is_some() || self.is_empty() {
             return None;
         }
-        self.seal();
+        self.seal_all(spares);
         let block = std::mem::take(&mut self.tail);
         self.lent = Some(block.len());
         Some(Block(block))
@@ -189,7 +245,7 @@ impl Outgoing {
             *moved = Moved { bytes: length as u64, calls: 1 };
         }
         spares.put(block.0);
-        !self.tail.is_empty()
+        !self.is_empty()
     }
 }
 
@@ -204,6 +260,37 @@ fn close(block: &mut Vec<u8>, start: usize, self_contained: bool) {
     // `push` puts at most MAX_PAYLOAD bytes into a segment, the only thing that `close` could refuse.
     let closed = segment::close(block, start, self_contained);
     debug_assert!(closed.is_ok(), "a segment of more than MAX_PAYLOAD bytes");
+}
+
+/// Adds an envelope to the payload of a segment that is still open.
+fn gather(payload: &mut Vec<u8>, frame: &[u8], stream: i16, spares: &mut Spares) {
+    if payload.capacity() == 0 {
+        *payload = spares.take();
+    }
+    let start = payload.len();
+    payload.extend_from_slice(frame);
+    envelope::set_stream(&mut payload[start..], stream);
+}
+
+/// Appends what was gathered as a segment, if it is anything.
+fn compress(block: &mut Vec<u8>, payload: &mut Vec<u8>, self_contained: bool) {
+    if !payload.is_empty() {
+        // At most MAX_PAYLOAD bytes are gathered, and LZ4 is asked for only where it is compiled in.
+        let put = lz4::put(block, payload, self_contained);
+        debug_assert!(put.is_ok(), "a segment can't be compressed: {put:?}");
+        payload.clear();
+    }
+}
+
+/// An envelope that is too long for one segment. Nothing is gathered in `payload`.
+fn compress_slices(block: &mut Vec<u8>, payload: &mut Vec<u8>, frame: &[u8], stream: i16) {
+    for (number, slice) in frame.chunks(segment::MAX_PAYLOAD).enumerate() {
+        payload.extend_from_slice(slice);
+        if number == 0 {
+            envelope::set_stream(payload, stream);
+        }
+        compress(block, payload, false);
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +332,7 @@ mod tests {
         let (mut out, mut spares, mut moved) = (Outgoing::default(), Spares::default(), Moved::default());
         let first = out.push(&frame(11), 1, &mut spares);
         let second = out.push(&frame(11), 2, &mut spares);
-        let block = out.take_block().unwrap();
+        let block = out.take_block(&mut spares).unwrap();
         let third = out.push(&frame(11), 3, &mut spares);
         let unsent = |out: &Outgoing, accepted| [first, second, third].map(|at| out.is_unsent(at, accepted));
         assert_eq!(unsent(&out, None), [false, false, true]);
@@ -256,15 +343,73 @@ mod tests {
         assert_eq!(unsent(&out, Some(0)), [false, false, true]);
     }
 
+    #[cfg(feature = "lz4")]
+    #[test]
+    fn compressed_segments_hold_many_envelopes_or_slices_of_one() {
+        let (mut out, mut spares) = (Outgoing::default(), Spares::default());
+        out.start_segments(true);
+        let positions =
+            [100, 100, 200_000, 100, 131_000].map(|length| out.push(&frame(length), 1, &mut spares));
+        assert_eq!(positions[..2], [0, 0], "the two are in one segment");
+        assert!(positions.windows(2).all(|two| two[0] <= two[1]), "{positions:?}");
+        let Block(block) = out.take_block(&mut spares).unwrap();
+        assert!(out.take_block(&mut spares).is_none() && block.len() < 4_000);
+        let (mut rest, mut kinds) = (&block[..], Vec::new());
+        while let Some(parsed) = lz4::parse(rest).unwrap() {
+            let mut payload = Vec::new();
+            parsed.payload(&mut payload).unwrap();
+            kinds.push((parsed.self_contained, payload.len()));
+            rest = &rest[parsed.encoded_len..];
+        }
+        let slices = [(false, 131_071), (false, 200_009 - 131_071)];
+        assert_eq!(kinds, [(true, 218), slices[0], slices[1], (true, 109), (true, 131_009)]);
+        assert!(rest.is_empty());
+    }
+
+    #[cfg(feature = "lz4")]
+    #[test]
+    fn of_a_compressed_segment_that_went_out_in_part_nothing_counts_as_unsent() {
+        let (mut out, mut spares, mut moved) = (Outgoing::default(), Spares::default(), Moved::default());
+        out.start_segments(true);
+        let first = out.push(&frame(10_000), 1, &mut spares);
+        let second = out.push(&frame(10_000), 2, &mut spares);
+        let mut room = 1;
+        let mut write = |bytes: &[u8]| {
+            let n = bytes.len().min(room);
+            room -= n;
+            if n == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+        };
+        assert_eq!(out.flush(&mut write, &mut spares, &mut moved).unwrap(), Flushed::Blocked);
+        let third = out.push(&frame(10), 3, &mut spares);
+        assert_eq!([first, second, third].map(|at| out.is_unsent(at, None)), [false, false, true]);
+        out.flush(&mut |bytes| Ok(bytes.len()), &mut spares, &mut moved).unwrap();
+        assert!(!out.is_unsent(third, None) && out.is_empty());
+    }
+
+    #[cfg(feature = "snappy")]
+    #[test]
+    fn what_a_node_can_not_decompress_goes_as_it_was() {
+        let (mut out, mut spares) = (Outgoing::default(), Spares::default());
+        out.decompress(Compression::Snappy);
+        let (whole, mut compressed) = (frame(500), frame(500));
+        Compression::Snappy.compress_envelope(&mut compressed).unwrap();
+        assert!(compressed.len() < whole.len());
+        out.push(&compressed, 0, &mut spares);
+        out.push(&whole, 0, &mut spares);
+        let Block(block) = out.take_block(&mut spares).unwrap();
+        assert_eq!(block, [&whole[..], &whole[..]].concat());
+    }
+
     #[test]
     fn segments_hold_many_envelopes_or_slices_of_one() {
-        let (mut out, mut spares) = (Outgoing { segmented: true, ..Outgoing::default() }, Spares::default());
+        let (mut out, mut spares) =
+            (Outgoing { form: Form::Segments, ..Outgoing::default() }, Spares::default());
         out.push(&frame(100), 1, &mut spares);
         out.push(&frame(100), 2, &mut spares);
         out.push(&frame(200_000), 3, &mut spares);
         out.push(&frame(100), 4, &mut spares);
-        let Block(block) = out.take_block().unwrap();
-        assert!(out.take_block().is_none(), "one block at a time");
+        let Block(block) = out.take_block(&mut spares).unwrap();
+        assert!(out.take_block(&mut spares).is_none(), "one block at a time");
         let (mut rest, mut kinds) = (&block[..], Vec::new());
         while let Some(parsed) = segment::parse(rest).unwrap() {
             kinds.push((parsed.self_contained, parsed.payload.len()));

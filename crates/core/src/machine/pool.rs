@@ -6,7 +6,7 @@ use super::connection::{Connection, Phase};
 use super::handshake::{Handshake, Next};
 use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
-use super::{Config, ConnectionError, Shard, Slot, Step};
+use super::{CompressionLack, Config, ConnectionError, Shard, Slot, Step};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;
@@ -52,7 +52,7 @@ impl Shard {
             (self.slots.len() - 1) as u32
         });
         let id = ConnId::new(index, self.slots[index as usize].generation);
-        let version = self.agreed.load().unwrap_or(self.nodes[node].version);
+        let version = self.agreed.version().unwrap_or(self.nodes[node].version);
         let mut connection = Connection::new(id, node, address, version, self.config.streams_max);
         let deadline = now + self.config.handshake_timeout;
         connection.phase = Phase::Opening { deadline };
@@ -82,7 +82,7 @@ impl Shard {
     /// TCP is there: greet the server.
     pub(super) fn opened(&mut self, now: Time, id: ConnId) {
         let Some(mut connection) = self.check_out(id) else { return };
-        match Handshake::begin(connection.version) {
+        match Handshake::begin(connection.version, &self.config) {
             Ok((handshake, frame)) => {
                 self.send_step(now, &mut connection, handshake, &frame);
                 self.check_in(connection);
@@ -94,6 +94,7 @@ impl Shard {
     /// Sends a frame of the handshake; each has a timeout of its own.
     fn send_step(&mut self, now: Time, connection: &mut Connection, handshake: Handshake, frame: &[u8]) {
         let deadline = now + self.config.handshake_timeout;
+        connection.compression = handshake.compression();
         connection.phase = Phase::Handshaking { handshake, deadline };
         self.send_internal(connection, Occupant::Handshake, frame, NEVER);
         self.want_tick(deadline);
@@ -124,7 +125,7 @@ impl Shard {
     ) -> Result<(), ConnectionError> {
         match next {
             Next::Send(frame) => self.send_step(now, connection, handshake, &frame),
-            Next::Ready => self.became_ready(now, connection)?,
+            Next::Ready => self.became_ready(now, connection, handshake.into_lack())?,
             Next::Fail(error) => return Err(error),
             Next::Lower(version) => return Err(self.lower_version(connection, version)),
         }
@@ -137,7 +138,7 @@ impl Shard {
             let message = "the session's version is fixed".into();
             return ConnectionError::NoCommonVersion { tried: connection.version, message };
         }
-        match self.agreed.load() {
+        match self.agreed.version() {
             Some(session) if version < session => ConnectionError::VersionDiffers { session },
             _ => {
                 self.nodes[connection.node].version = version;
@@ -146,13 +147,19 @@ impl Shard {
         }
     }
 
-    fn became_ready(&mut self, now: Time, connection: &mut Connection) -> Result<(), ConnectionError> {
+    fn became_ready(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        lack: Option<CompressionLack>,
+    ) -> Result<(), ConnectionError> {
         let session = self.agreed.agree(connection.version);
         if session != connection.version {
             // Another shard decided meanwhile: this node must be greeted with that version.
             self.nodes[connection.node].version = session;
             return Err(ConnectionError::LowerVersion(session));
         }
+        self.settle_compression(connection, lack);
         connection.phase = Phase::Ready { since: now };
         self.ready.push(connection.id.index() as u32);
         self.nodes[connection.node].became_ready();
@@ -164,6 +171,19 @@ impl Shard {
         self.want_tick(now + self.config.heartbeat_interval);
         self.maintain_node(now, connection.node);
         Ok(())
+    }
+
+    fn settle_compression(&mut self, connection: &mut Connection, lack: Option<CompressionLack>) {
+        if let Some(compression) = connection.compression {
+            self.agreed.compressed(compression);
+        }
+        if let Some(lack) = lack {
+            self.desk.counters.connections_uncompressed.add(1);
+            self.agreed.fell_back(connection.address, lack);
+            if let Some(asked) = self.config.compression.filter(|_| !connection.version.has_segments()) {
+                connection.outgoing.decompress(asked);
+            }
+        }
     }
 
     /// Ends a connection that the reactor still has. How much the kernel took of a block that a completion loop has,
@@ -211,6 +231,9 @@ impl Shard {
                 node.ready -= 1;
                 self.ready.retain(|slot| *slot as usize != connection.id.index());
                 self.desk.counters.connections.sub(1);
+                if self.config.compression.is_some() && connection.compression.is_none() {
+                    self.desk.counters.connections_uncompressed.sub(1);
+                }
                 node.lost(now.since(since), now, cause, &self.config, &mut self.rng);
             }
             _ if lowered => {}

@@ -2,14 +2,14 @@
 
 use super::connection::{Connection, Phase, Preparing};
 use super::handshake::{Next, frame};
-use super::incoming::{Accept, Body, Payload};
+use super::incoming::{Accept, Body, Payload, plain};
 use super::streams::{NEVER, Occupant};
 use super::{ConnectionError, Shard};
 use crate::Time;
 use crate::call::{Entry, ReprepareFailure, RequestError};
 use crate::protocol::request::Prepare;
 use crate::protocol::response::{Message, Response, ResultMessage};
-use crate::protocol::{ErrorKind, Header, Opcode};
+use crate::protocol::{DecodeError, ErrorKind, Header, Opcode};
 
 /// How often one request may find its statement unknown, over all nodes that it is sent to.
 const REPREPARES_MAX: u8 = 8;
@@ -28,18 +28,49 @@ impl Shard {
         }
         let mut rest = bytes;
         if let Some(segment) = connection.incoming.complete(&mut rest) {
-            self.envelopes(now, connection, &segment)?;
+            self.read(now, connection, &segment)?;
         }
-        self.envelopes(now, connection, rest)
+        self.read(now, connection, rest)
     }
 
-    fn envelopes(
+    #[inline]
+    fn read(
         &mut self,
         now: Time,
         connection: &mut Connection,
         mut input: &[u8],
     ) -> Result<(), ConnectionError> {
-        let mut payload = Payload::default();
+        if !connection.incoming.is_compressed() {
+            input = self.envelopes(now, connection, input, Payload::default())?;
+        }
+        if connection.incoming.is_compressed() { self.inflate(now, connection, input) } else { Ok(()) }
+    }
+
+    /// Takes the envelopes out of compressed segments, one segment at a time.
+    #[inline(never)]
+    fn inflate(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        mut input: &[u8],
+    ) -> Result<(), ConnectionError> {
+        let mut inflated = std::mem::take(&mut self.inflated);
+        while let Some(payload) = connection.incoming.inflate(&mut input, &mut inflated)? {
+            self.envelopes(now, connection, &[], payload)?;
+        }
+        self.inflated = inflated;
+        Ok(())
+    }
+
+    /// Takes every whole envelope out of `payload` and `input`. What it gives back comes after a switch to compressed segments.
+    fn envelopes<'a>(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        mut input: &'a [u8],
+        mut payload: Payload<'a>,
+    ) -> Result<&'a [u8], ConnectionError> {
+        let was_compressed = connection.incoming.is_compressed();
         loop {
             let agreed = connection.is_ready().then_some(connection.version);
             let accept = Accept { bytes_max: self.config.frame_bytes_max, agreed };
@@ -51,12 +82,15 @@ impl Shard {
                 }
             }
             let Some((header, body)) = connection.incoming.next(&mut input, &mut payload, accept)? else {
-                return Ok(());
+                return Ok(input);
             };
             if connection.is_ready() {
                 self.response(now, connection, &header, body)?;
             } else {
                 self.handshake_response(now, connection, header, body)?;
+                if connection.incoming.is_compressed() != was_compressed {
+                    return Ok(input);
+                }
             }
         }
     }
@@ -82,7 +116,9 @@ impl Shard {
         let Phase::Handshaking { mut handshake, .. } = phase else {
             return Err(ConnectionError::UnexpectedStream(header.stream));
         };
-        let next = handshake.answer(&header, body.bytes(), &self.config);
+        let body = plain(&header, body.bytes(), connection.compression, self.config.frame_bytes_max)
+            .map_err(ConnectionError::Decode)?;
+        let next = handshake.answer(&header, &body, &self.config);
         let switches = header.opcode == Opcode::Ready.byte() || header.opcode == Opcode::Authenticate.byte();
         if switches && !matches!(next, Next::Fail(_) | Next::Lower(_)) {
             connection.start_segments();
@@ -157,14 +193,25 @@ impl Shard {
             return self.desk.drop_cancelled(&call);
         }
         if header.opcode == Opcode::Error.byte() && call.terms.statement.is_some() {
-            let response = Response::decode(connection.version, header, body.bytes());
-            if let Ok(Message::Error(error)) = response.map(|response| response.message) {
-                if let ErrorKind::Unprepared { .. } = error.kind {
-                    return self.reprepare(connection, call, deadline);
-                }
+            if let Ok(ErrorKind::Unprepared { .. }) = self.error_kind(connection, header, body.bytes()) {
+                return self.reprepare(connection, call, deadline);
             }
         }
         self.desk.answer(call, header, connection.address, body);
+    }
+
+    /// What kind of ERROR a response is. Most answers are decompressed by their callers, but some of these are for the machine.
+    fn error_kind(
+        &self,
+        connection: &Connection,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<ErrorKind, DecodeError> {
+        let body = plain(header, body, connection.compression, self.config.frame_bytes_max)?;
+        match Response::decode(connection.version, header, &body)?.message {
+            Message::Error(error) => Ok(error.kind),
+            _ => Err(DecodeError::Unsupported { what: "an answer that is no ERROR" }),
+        }
     }
 
     /// The node doesn't know the statement: prepare it on this very connection, once for all who want it.
@@ -202,8 +249,10 @@ impl Shard {
             return;
         };
         let Preparing { statement, waiting, .. } = connection.preparing.swap_remove(index);
-        let decoded =
-            Response::decode(connection.version, header, body.bytes()).map(|response| response.message);
+        let plain = plain(header, body.bytes(), connection.compression, self.config.frame_bytes_max);
+        let decoded = plain.as_ref().map_err(|error| *error).and_then(|body| {
+            Response::decode(connection.version, header, body).map(|response| response.message)
+        });
         let failure = match decoded {
             Ok(Message::Result(ResultMessage::Prepared(prepared))) if prepared.id == &*statement.id => None,
             Ok(Message::Result(ResultMessage::Prepared(_))) => Some(ReprepareFailure::IdChanged),

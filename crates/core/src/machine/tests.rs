@@ -1,5 +1,7 @@
 //! The shard by hand-fed bytes: each test is the server, the network and the clock.
 
+#[cfg(all(feature = "lz4", feature = "snappy"))]
+mod compression;
 mod rig;
 
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use super::*;
 use crate::call::{Call, Command, Fate, Notify, Outcome, Reply, ReprepareFailure, RequestError, Terms};
 use crate::protocol::request::{AuthResponse, Request};
 use crate::protocol::response::{Message, ResultMessage, Rows, RowsMetadata};
-use crate::protocol::{ErrorKind, Header, Opcode, ServerError, segment};
+use crate::protocol::{ErrorKind, Header, Opcode, ServerError, Version, segment};
 use rig::{MS, Rig, VOID, error, frames, opcode, prepared, query, response, statement, within};
 
 /// The causes that a `Connect` fails with.

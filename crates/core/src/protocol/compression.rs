@@ -3,6 +3,11 @@
 use std::error::Error;
 use std::fmt;
 
+use super::{Flags, Header, envelope};
+
+/// Shorter bodies and segments are sent as they are: they hardly shrink, and a block costs the clearing of a table of 8 KiB.
+pub(super) const WORTH_BYTES_MIN: usize = 128;
+
 /// How bodies (v3, v4) or segments (v5, LZ4 alone) are compressed. A variant that isn't compiled in is refused with
 /// [`CompressionError::NotCompiledIn`]: the features are `lz4` and `snappy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +48,7 @@ impl Compression {
     /// # Errors
     /// [`CompressionError::NotCompiledIn`]; [`CompressionError::TooLong`] for bodies that no message can have.
     pub fn compress(self, body: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {
-        let limit = super::envelope::MAX_BODY;
+        let limit = envelope::MAX_BODY;
         if body.len() > limit {
             return Err(CompressionError::TooLong { length: body.len(), limit });
         }
@@ -54,6 +59,59 @@ impl Compression {
             }
             Self::Snappy => snappy::compress(body, out),
         }
+    }
+
+    /// Compresses the body of the envelope that is `frame` (v3, v4), in place, and says so in its flags. It stays as it is if it
+    /// is compressed already, or wouldn't get shorter.
+    ///
+    /// # Errors
+    /// As [`Compression::compress`].
+    pub fn compress_envelope(self, frame: &mut Vec<u8>) -> Result<(), CompressionError> {
+        let Some((header, body)) = frame.split_first_chunk::<{ Header::LEN }>() else { return Ok(()) };
+        let flags = Header::parse(header).flags;
+        if body.len() < WORTH_BYTES_MIN || flags.contains(Flags::COMPRESSION) {
+            return Ok(());
+        }
+        let mut compressed = Vec::new();
+        self.compress(body, &mut compressed)?;
+        if compressed.len() < body.len() {
+            frame.truncate(Header::LEN);
+            frame.extend_from_slice(&compressed);
+            envelope::set_flags(frame, flags | Flags::COMPRESSION);
+            set_length(frame);
+        }
+        Ok(())
+    }
+
+    /// Appends the envelope that is `frame` (v3, v4) as it was before [`Compression::compress_envelope`]; its body may have at
+    /// most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Compression::decompress`]; `out` is then as it was.
+    pub fn put_decompressed(
+        self,
+        frame: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
+        let start = out.len();
+        let parts = frame.split_first_chunk::<{ Header::LEN }>();
+        let compressed = parts.filter(|(header, _)| Header::parse(header).flags.contains(Flags::COMPRESSION));
+        let Some((header, body)) = compressed else {
+            out.extend_from_slice(frame);
+            return Ok(());
+        };
+        out.extend_from_slice(header);
+        let outcome = self.decompress(body, limit, out);
+        match outcome {
+            Ok(()) => {
+                let flags = Header::parse(header).flags;
+                envelope::set_flags(&mut out[start..], flags.without(Flags::COMPRESSION));
+                set_length(&mut out[start..]);
+            }
+            Err(_) => out.truncate(start),
+        }
+        outcome
     }
 
     /// Appends what [`Compression::compress`] made `compressed` of, at most `limit` bytes. Memory is taken only for as much
@@ -131,6 +189,12 @@ impl fmt::Display for CompressionError {
 }
 
 impl Error for CompressionError {}
+
+/// Writes the length of the body into the header. A body that was longer, or that `decompress` has limited, fits.
+fn set_length(frame: &mut [u8]) {
+    let finished = envelope::finish(frame, 0);
+    debug_assert!(finished.is_ok(), "an envelope whose body is too long");
+}
 
 /// Blocks without their length.
 #[cfg(feature = "lz4")]
@@ -328,6 +392,50 @@ mod tests {
                 decompressed(Compression::Snappy, broken, 100),
                 Err(CompressionError::Broken(Compression::Snappy))
             );
+        }
+    }
+
+    /// An envelope with a body of `length` bytes that shrink, and a flag of its own.
+    #[cfg(feature = "lz4")]
+    fn envelope_of(length: usize) -> Vec<u8> {
+        let mut frame = vec![4, Flags::TRACING.0, 0, 7, 10, 0, 0, 0, 0];
+        frame.resize(Header::LEN + length, b'a');
+        envelope::finish(&mut frame, 0).unwrap();
+        frame
+    }
+
+    #[cfg(feature = "lz4")]
+    #[test]
+    fn an_envelope_is_compressed_in_place_and_comes_back() {
+        let (whole, mut frame) = (envelope_of(1_000), envelope_of(1_000));
+        Compression::Lz4.compress_envelope(&mut frame).unwrap();
+        let header = Header::parse(frame.first_chunk().unwrap());
+        assert_eq!(header.flags, Flags::TRACING | Flags::COMPRESSION);
+        assert!(header.length < 100 && frame.len() == Header::LEN + header.length as usize);
+        let compressed = frame.clone();
+        Compression::Lz4.compress_envelope(&mut frame).unwrap();
+        assert_eq!(frame, compressed, "once is enough");
+        let mut out = vec![9];
+        Compression::Lz4.put_decompressed(&frame, 1_000, &mut out).unwrap();
+        Compression::Lz4.put_decompressed(&whole, 1_000, &mut out).unwrap();
+        assert_eq!(out, [&[9], &whole[..], &whole[..]].concat());
+        assert!(Compression::Lz4.put_decompressed(&frame, 999, &mut out).is_err());
+        assert_eq!(out.len(), 1 + 2 * whole.len());
+    }
+
+    #[cfg(feature = "lz4")]
+    #[test]
+    fn what_is_short_or_does_not_shrink_goes_as_it_is() {
+        let mut noise = envelope_of(300);
+        let mut state = 1_u32;
+        for byte in &mut noise[Header::LEN..] {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (state >> 24) as u8;
+        }
+        for frame in [envelope_of(WORTH_BYTES_MIN - 1), noise, vec![4, 0, 0]] {
+            let mut same = frame.clone();
+            Compression::Lz4.compress_envelope(&mut same).unwrap();
+            assert_eq!(same, frame);
         }
     }
 

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::Version;
+use super::{CompressionError, Version};
 
 /// Why bytes are not what the protocol says they should be.
 ///
@@ -47,6 +47,8 @@ pub enum DecodeError {
         /// The part being read.
         what: &'static str,
     },
+    /// A body that can't be decompressed.
+    Compressed(CompressionError),
 }
 
 impl fmt::Display for DecodeError {
@@ -63,6 +65,7 @@ impl fmt::Display for DecodeError {
             Self::Unknown { what, code } => write!(f, "{what}: 0x{code:04X} is unknown"),
             Self::TooDeep { limit } => write!(f, "a type is nested more than {limit} levels deep"),
             Self::Unsupported { what } => write!(f, "{what} can't be read"),
+            Self::Compressed(error) => write!(f, "the body can't be decompressed: {error}"),
         }
     }
 }

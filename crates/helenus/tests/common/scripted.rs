@@ -5,8 +5,11 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
+use helenus_core::protocol::request::Request;
 use helenus_core::protocol::response::{Message, Response, ResultMessage};
-use helenus_core::protocol::{Flags, Header, Opcode, ServerError, Version, envelope, segment, wire};
+use helenus_core::protocol::{
+    Compression, Flags, Header, Opcode, ServerError, Version, envelope, segment, wire,
+};
 
 /// Listens, and runs `script` on a thread for each connection, with the connection's number. Ends with the process.
 pub fn serve(script: impl Fn(usize, Peer) + Send + Sync + 'static) -> SocketAddr {
@@ -26,6 +29,10 @@ pub fn serve(script: impl Fn(usize, Peer) + Send + Sync + 'static) -> SocketAddr
 pub struct Peer {
     pub socket: TcpStream,
     pub version: Version,
+    /// The compressions that it says it can do.
+    pub offers: &'static [&'static str],
+    /// What STARTUP asked for.
+    pub compression: Option<Compression>,
     segments: bool,
     received: Vec<u8>,
     /// v5: what was in the segments.
@@ -55,7 +62,15 @@ impl Incoming {
 
 impl Peer {
     fn new(socket: TcpStream) -> Self {
-        Self { socket, version: Version::V4, segments: false, received: Vec::new(), envelopes: Vec::new() }
+        Self {
+            socket,
+            version: Version::V4,
+            offers: &[],
+            compression: None,
+            segments: false,
+            received: Vec::new(),
+            envelopes: Vec::new(),
+        }
     }
 
     /// Answers OPTIONS and STARTUP until the connection is ready. `None`: the client went away before.
@@ -65,11 +80,17 @@ impl Peer {
             match request.opcode() {
                 Opcode::Startup => {
                     self.version = Version::from_byte(request.header.version).unwrap();
+                    self.compression = asked(&request, self.version);
                     self.reply(request.stream(), Opcode::Ready, &[]);
                     self.segments = self.version.has_segments();
                     return Some(());
                 }
-                _ => self.reply(request.stream(), Opcode::Supported, &[0, 0]),
+                _ => {
+                    // In the version of the request, as servers do.
+                    self.version = Version::from_byte(request.header.version).unwrap();
+                    let supported = vec![("COMPRESSION", self.offers.to_vec())];
+                    self.message(request.stream(), Message::Supported(supported));
+                }
             }
         }
     }
@@ -80,7 +101,7 @@ impl Peer {
             if let Some(request) = self.parse() {
                 return Some(request);
             }
-            let mut bytes = [0; 4096];
+            let mut bytes = [0; 64 << 10];
             match self.socket.read(&mut bytes) {
                 Ok(0) | Err(_) => return None,
                 Ok(n) => self.received.extend_from_slice(&bytes[..n]),
@@ -90,14 +111,34 @@ impl Peer {
 
     fn parse(&mut self) -> Option<Incoming> {
         if !self.segments {
-            return split(&mut self.received);
+            return split(&mut self.received).map(|request| self.decompressed(request));
         }
-        if let Some(parsed) = segment::parse(&self.received).unwrap() {
-            self.envelopes.extend_from_slice(parsed.payload);
-            let whole = parsed.encoded_len;
+        while let Some(whole) = self.segment() {
             self.received.drain(..whole);
         }
         split(&mut self.envelopes)
+    }
+
+    /// Takes in the segment that lies there whole; gives its length.
+    fn segment(&mut self) -> Option<usize> {
+        if self.compression.is_some() {
+            let parsed = segment::lz4::parse(&self.received).unwrap()?;
+            parsed.payload(&mut self.envelopes).unwrap();
+            return Some(parsed.encoded_len);
+        }
+        let parsed = segment::parse(&self.received).unwrap()?;
+        self.envelopes.extend_from_slice(parsed.payload);
+        Some(parsed.encoded_len)
+    }
+
+    /// v3 and v4. The header stays as it came.
+    fn decompressed(&self, mut request: Incoming) -> Incoming {
+        if request.header.flags.contains(Flags::COMPRESSION) {
+            let (compression, mut body) = (self.compression.expect("nothing was agreed on"), Vec::new());
+            compression.decompress(&request.body, 1 << 26, &mut body).unwrap();
+            request.body = body;
+        }
+        request
     }
 
     /// Sends an envelope with this body.
@@ -109,15 +150,18 @@ impl Peer {
     /// The bytes of an envelope, in a segment if need be.
     pub fn frame(&self, stream: i16, opcode: Opcode, body: &[u8]) -> Vec<u8> {
         let mut frame = Vec::new();
-        let start = if self.segments { segment::open(&mut frame) } else { 0 };
-        let at = envelope::begin(&mut frame, self.version, Flags::NONE, opcode);
+        envelope::begin(&mut frame, self.version, Flags::NONE, opcode);
         frame.extend_from_slice(body);
-        envelope::finish(&mut frame, at).unwrap();
-        envelope::set_stream(&mut frame[at..], stream);
-        if self.segments {
-            segment::close(&mut frame, start, true).unwrap();
+        envelope::finish(&mut frame, 0).unwrap();
+        envelope::set_stream(&mut frame, stream);
+        match (self.segments, self.compression) {
+            (false, None) => frame,
+            (false, Some(compression)) => {
+                compression.compress_envelope(&mut frame).unwrap();
+                frame
+            }
+            (true, compression) => segments(&frame, compression.is_some()),
         }
-        frame
     }
 
     /// A response with what comes before its body.
@@ -168,6 +212,29 @@ impl Peer {
     pub fn be_silent(&mut self) {
         let mut bytes = [0; 4096];
         while matches!(self.socket.read(&mut bytes), Ok(1..)) {}
+    }
+}
+
+/// An envelope in one segment, or in several.
+fn segments(frame: &[u8], compressed: bool) -> Vec<u8> {
+    let (mut out, self_contained) = (Vec::new(), frame.len() <= segment::MAX_PAYLOAD);
+    for slice in frame.chunks(segment::MAX_PAYLOAD) {
+        if compressed {
+            segment::lz4::put(&mut out, slice, self_contained).unwrap();
+        } else {
+            let start = segment::open(&mut out);
+            out.extend_from_slice(slice);
+            segment::close(&mut out, start, self_contained).unwrap();
+        }
+    }
+    out
+}
+
+/// The compression that STARTUP names.
+fn asked(startup: &Incoming, version: Version) -> Option<Compression> {
+    match Request::decode(version, startup.header.opcode, &startup.body).unwrap() {
+        Request::Startup(startup) => Compression::from_name(startup.option("COMPRESSION")?),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -8,6 +8,8 @@ mod common;
 mod broken;
 mod callbacks;
 mod closing;
+#[cfg(all(feature = "lz4", feature = "snappy"))]
+mod compression;
 mod concurrent;
 mod connecting;
 mod errors;

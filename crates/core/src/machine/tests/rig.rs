@@ -10,7 +10,7 @@ use crate::PreparedStatement;
 use crate::call::{Call, Command, Notify, Terms};
 use crate::inbox::Limits;
 use crate::protocol::response::{Message, Prepared, ResultMessage};
-use crate::protocol::{ErrorKind, Flags, Header, Opcode, ServerError, envelope};
+use crate::protocol::{ErrorKind, Flags, Header, Opcode, ServerError, Version, envelope};
 use crate::reactor::{JobOutcome, Latch};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -20,6 +20,7 @@ pub(super) struct Rig {
     pub(super) shard: Option<Shard>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) counters: CounterReader,
+    pub(super) agreed: Arc<Agreed>,
     pub(super) now: Time,
     /// Opened and not closed, in order.
     pub(super) open: Vec<ConnId>,
@@ -38,11 +39,11 @@ impl Rig {
         config.version = Version::V4;
         configure(&mut config);
         let inbox = Arc::new(Inbox::new(Limits { in_flight_max: 20, ..Limits::default() }));
-        let counters = CounterReader::default();
+        let (counters, agreed) = (CounterReader::default(), Arc::<Agreed>::default());
         let shard = Shard::new(Shared {
             config: Arc::new(config),
             inbox: inbox.clone(),
-            agreed: Arc::default(),
+            agreed: agreed.clone(),
             counters: counters.clone(),
             shard: 0,
             errands: Latch::new(),
@@ -51,6 +52,7 @@ impl Rig {
             shard: Some(shard),
             inbox,
             counters,
+            agreed,
             now: Time::ZERO,
             open: Vec::new(),
             sent: BTreeMap::new(),

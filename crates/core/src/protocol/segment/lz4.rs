@@ -7,7 +7,7 @@
 
 use super::{MAX_PAYLOAD, SegmentError, TRAILER_LEN, crc24, crc32};
 use crate::protocol::EncodeError;
-use crate::protocol::compression::lz4 as block;
+use crate::protocol::compression::{WORTH_BYTES_MIN, lz4 as block};
 
 /// The header's length with its CRC24, in bytes.
 pub const HEADER_LEN: usize = 8;
@@ -15,7 +15,7 @@ pub const HEADER_LEN: usize = 8;
 const LENGTH_BITS: u32 = 17;
 const SELF_CONTAINED: u64 = 1 << (2 * LENGTH_BITS);
 
-/// Appends `payload` as one segment, compressed unless that would make it longer.
+/// Appends `payload` as one segment, compressed unless it is very short or would become longer.
 ///
 /// # Errors
 /// [`EncodeError::Limit`] if the payload is longer than [`MAX_PAYLOAD`]; [`EncodeError::Unsupported`] if this build has
@@ -28,12 +28,12 @@ pub fn put(out: &mut Vec<u8>, payload: &[u8], self_contained: bool) -> Result<()
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_LEN]);
     let content = start + HEADER_LEN;
-    if block::compress(payload, out).is_err() {
+    if payload.len() >= WORTH_BYTES_MIN && block::compress(payload, out).is_err() {
         out.truncate(start);
         return Err(EncodeError::Unsupported { what: "LZ4, which this build lacks" });
     }
     let mut uncompressed = payload.len() as u64;
-    if out.len() - content >= payload.len() {
+    if out.len() == content || out.len() - content >= payload.len() {
         out.truncate(content);
         out.extend_from_slice(payload);
         uncompressed = 0;
