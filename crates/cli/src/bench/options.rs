@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use helenus::{Consistency, Version};
+use helenus::{Compression, Consistency, Version};
 
 use super::pattern::Pattern;
 use super::reactor::ReactorName;
