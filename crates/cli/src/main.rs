@@ -1,5 +1,5 @@
-//! The `helenus` command: `helenus bench` measures the driver, `helenus codec` reads and writes its bytes, `helenus node` is
-//! a small CQL node to talk to.
+//! The `helenus` command: `helenus bench` measures the driver, `helenus cql` runs statements, `helenus codec` reads and writes
+//! the protocol's bytes, `helenus node` is a small CQL node to talk to.
 
 #![deny(unsafe_code)]
 
@@ -15,6 +15,7 @@ compile_error!("turn on a feature such as `reactor-mio`: without a reactor there
 
 mod bench;
 mod codec;
+mod cql;
 mod node;
 mod os;
 mod parent;
@@ -27,7 +28,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "helenus",
     version,
-    about = "Measure the helenus driver, look into its bytes, or run a small CQL node",
+    about = "Run CQL, measure the helenus driver, look into its bytes, or run a small CQL node",
     max_term_width = 110
 )]
 struct Cli {
@@ -41,6 +42,8 @@ enum Command {
     Bench(Box<bench::Options>),
     /// Decode and encode values, frames and segments as the driver does
     Codec(codec::Options),
+    /// Run statements, and write their rows as a table, JSON or CSV
+    Cql(Box<cql::Options>),
     /// Run a small CQL node: Cassandra's protocol v3 to v5, all data in memory
     Node(node::Options),
     /// What `bench` runs for each measurement
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Codec(options) => codec::run(options),
+        Command::Cql(options) => cql::run(*options),
         Command::Node(options) => node::run(&options).map(|()| ExitCode::SUCCESS),
         Command::BenchWorker => Ok(bench::worker()),
     };

@@ -36,8 +36,9 @@ use cluster::{Cluster, Found};
 use job::{Job, Target};
 use machine::Machine;
 use options::Plan;
+pub(crate) use options::{compression, version};
 use pattern::Pattern;
-use reactor::ReactorName;
+pub(crate) use reactor::{ReactorName, any as any_reactor};
 use report::{Figures, Measured, Report, Setup};
 
 /// Measures what the options ask for, shows it, and says whether all went well.

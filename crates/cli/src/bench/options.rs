@@ -244,11 +244,11 @@ fn distinct<T: Copy + PartialEq>(chosen: &[T]) -> Vec<T> {
     kept
 }
 
-fn compression(text: &str) -> Result<Compression, String> {
+pub(crate) fn compression(text: &str) -> Result<Compression, String> {
     Compression::from_name(text).ok_or_else(|| format!("'{text}' is no compression: lz4 or snappy"))
 }
 
-fn version(text: &str) -> Result<Version, String> {
+pub(crate) fn version(text: &str) -> Result<Version, String> {
     let number = text.strip_prefix('v').unwrap_or(text).parse().ok();
     number.and_then(Version::from_byte).ok_or_else(|| "it is 3, 4 or 5".into())
 }

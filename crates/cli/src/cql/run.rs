@@ -1,0 +1,251 @@
+//! One statement after another.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use helenus::value::Uuid;
+use helenus::{Consistency, Error, Request, Response, Session, Trace};
+
+use super::connect::Connector;
+use super::output::{Failure, Format, Sheet};
+use super::split::Statement;
+use super::{Options, Serial};
+
+/// How long the nodes are given to agree on a schema that was changed.
+const AGREEMENT: Duration = Duration::from_secs(10);
+const AGREEMENT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a statement, or all of them, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    Failed,
+}
+
+impl Outcome {
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
+}
+
+pub(super) struct Runner<W> {
+    connector: Connector,
+    session: Session,
+    pub(super) keyspace: Option<String>,
+    out: W,
+    format: Format,
+    rows_max: u64,
+    page_size: i32,
+    pub(super) consistency: Consistency,
+    pub(super) serial_consistency: Option<Serial>,
+    pub(super) tracing: bool,
+}
+
+impl<W: Write> Runner<W> {
+    pub(super) fn new(
+        options: Options,
+        connector: Connector,
+        session: Session,
+        keyspace: Option<String>,
+        out: W,
+    ) -> Self {
+        let rows_max = options.limit.unwrap_or(u64::MAX);
+        Self {
+            connector,
+            session,
+            keyspace,
+            out,
+            format: options.format,
+            rows_max,
+            page_size: i32::try_from(rows_max.max(1)).unwrap_or(i32::MAX).min(options.page_size),
+            consistency: options.consistency,
+            serial_consistency: options.serial_consistency,
+            tracing: options.tracing,
+        }
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Runs it, and tells standard error what went wrong with it.
+    ///
+    /// # Errors
+    /// If its rows can't be written.
+    pub(super) fn run(&mut self, source: &str, statement: &Statement) -> Result<Outcome> {
+        let done = match keyspace_of_use(&statement.text) {
+            Some(keyspace) => self.use_keyspace(keyspace),
+            None => self.execute(&statement.text),
+        };
+        let (words, warnings) = match done {
+            Ok(outcome) => return Ok(outcome),
+            Err(Failed::Output(error)) => return Err(error).context("the rows can't be written"),
+            Err(Failed::Cql(error)) => (error.to_string(), error.warnings().to_vec()),
+            Err(Failed::Connect(error)) => (crate::in_words(&error), Vec::new()),
+        };
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        eprintln!("{source}:{}: error: {words}", statement.begin);
+        Ok(Outcome::Failed)
+    }
+
+    pub(super) fn close(self) {
+        // What can be said of its end was said by its requests.
+        let _ = self.session.close().wait();
+    }
+
+    /// A keyspace is said to each connection when it opens, so there are new ones.
+    fn use_keyspace(&mut self, keyspace: String) -> Result<Outcome, Failed> {
+        let session = self.connector.connect(Some(&keyspace)).map_err(Failed::Connect)?;
+        self.keyspace = Some(keyspace);
+        let _ = std::mem::replace(&mut self.session, session).close().wait();
+        Ok(Outcome::Done)
+    }
+
+    fn execute(&mut self, text: &str) -> Result<Outcome, Failed> {
+        let mut pages = self.request(text).blocking_pages();
+        let mut sheet = Sheet::new(&mut self.out, self.format, self.rows_max);
+        let (mut outcome, mut schema_changed) = (Outcome::Done, false);
+        for page in &mut pages {
+            let page = page?;
+            page.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+            if page.kind() == helenus::ResponseKind::Rows {
+                sheet.page(&page)?;
+            }
+            for bad in sheet.take_bad_cells() {
+                eprintln!("error: {bad}");
+                outcome = Outcome::Failed;
+            }
+            schema_changed |= page.schema_change().is_some();
+            if let Some(trace) = page.trace(&self.session) {
+                match trace.wait() {
+                    Ok(trace) => tell(&trace),
+                    Err(error) => eprintln!("warning: {error}"),
+                }
+            }
+            if sheet.is_full() {
+                break;
+            }
+        }
+        drop(pages);
+        sheet.end()?;
+        if schema_changed {
+            self.await_agreement();
+        }
+        Ok(outcome)
+    }
+
+    fn request(&self, text: &str) -> Request<Response> {
+        let mut request =
+            self.session.query(text, ()).consistency(self.consistency).page_size(self.page_size);
+        if let Some(serial) = self.serial_consistency {
+            request = request.serial_consistency(match serial {
+                Serial::Serial => Consistency::Serial,
+                Serial::LocalSerial => Consistency::LocalSerial,
+            });
+        }
+        if self.tracing { request.tracing() } else { request }
+    }
+
+    /// The next statement may go to another node, which has to know of the change.
+    fn await_agreement(&self) {
+        let begun = Instant::now();
+        loop {
+            match schema_versions(&self.session) {
+                Ok(versions) if versions.len() <= 1 => return,
+                Ok(_) if begun.elapsed() < AGREEMENT => std::thread::sleep(AGREEMENT_PAUSE),
+                Ok(versions) => {
+                    return eprintln!(
+                        "warning: after {AGREEMENT:?} the nodes still have {} versions of the schema",
+                        versions.len()
+                    );
+                }
+                Err(error) => {
+                    return eprintln!("warning: whether the nodes agree on the schema isn't known: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// As the node that answers knows them; nodes that are down count too, until the server forgets their versions.
+fn schema_versions(session: &Session) -> Result<BTreeSet<Uuid>, Error> {
+    let mut versions = BTreeSet::new();
+    for table in ["local", "peers"] {
+        let text = format!("SELECT schema_version FROM system.{table}");
+        let rows = session.query(text, ()).consistency(Consistency::One).blocking_iter::<(Option<Uuid>,)>();
+        for row in rows {
+            versions.extend(row?.0);
+        }
+    }
+    Ok(versions)
+}
+
+/// Why a statement failed.
+enum Failed {
+    Output(io::Error),
+    Cql(Box<Error>),
+    Connect(anyhow::Error),
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Output(error) => Self::Output(error),
+            Failure::Cql(error) => Self::Cql(error),
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Cql(Box::new(error))
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Writes a trace to standard error.
+fn tell(trace: &Trace) {
+    let node =
+        |address: Option<std::net::IpAddr>| address.map_or_else(|| "?".into(), |address| address.to_string());
+    eprintln!("trace {}: {} by {}, {:?}", trace.id, trace.request, node(trace.coordinator), trace.duration);
+    for event in &trace.events {
+        let elapsed = event.elapsed.map_or_else(String::new, |elapsed| format!("{elapsed:?}"));
+        eprintln!("  {elapsed:>12}  {:15}  {}", node(event.source), event.activity);
+    }
+}
+
+/// The keyspace that a statement uses, if it is `USE` and nothing else.
+fn keyspace_of_use(text: &str) -> Option<String> {
+    let word = text.get(..3).filter(|word| word.eq_ignore_ascii_case("use"))?;
+    let name = text[word.len()..].trim();
+    if let Some(quoted) = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        let whole = !quoted.is_empty() && !quoted.replace("\"\"", "").contains('"');
+        return whole.then(|| quoted.replace("\"\"", "\""));
+    }
+    let blank = text[word.len()..].starts_with(char::is_whitespace);
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (blank && plain).then(|| name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keyspace_of_use;
+
+    #[test]
+    fn use_names_a_keyspace() {
+        let of = |text: &str| keyspace_of_use(text);
+        assert_eq!(of("USE Shop"), Some("shop".into()));
+        assert_eq!(of("use\n\"Sh\"\"op\""), Some("Sh\"op".into()));
+        assert_eq!(of("USE\"a\""), Some("a".into()));
+        for text in ["used", "USE", "USE a b", "USE \"a\"b\"", "USE \"\"", "SELECT 1", "usea"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+}
