@@ -4,8 +4,7 @@
 //! one wake) or *closed* (the machine is gone). Pushing is one compare-and-swap; the machine takes the whole list by one
 //! swap, so there is no ABA problem, and a push wakes only when the machine really sleeps.
 //!
-//! This is the one place in core with `unsafe`: the list runs through the calls themselves, so that a push allocates
-//! nothing. Measured against a mutex around a vector it costs a quarter with four pushing threads (40 ns instead of
+//! The `unsafe` here is for the list, which runs through the calls themselves, so that a push allocates nothing. Measured against a mutex around a vector it costs a quarter with four pushing threads (40 ns instead of
 //! 190 ns a push) and can't be held up by a thread that lost its time slice while holding a lock.
 
 use std::collections::BTreeMap;
@@ -23,7 +22,7 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGua
 #[derive(Debug, Default)]
 pub(crate) struct Link(AtomicPtr<Shared>);
 
-/// How much may be in flight in one shard: accepted and not finished.
+/// How much may be in flight in one shard: accepted and not finished. One request always may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Requests.
@@ -133,8 +132,10 @@ pub struct Refused {
     pub error: RequestError,
 }
 
-/// A frame has at most 256 MiB and a process far fewer than 2^12 of those, so bytes never reach this.
+/// The bytes are below this, and the requests times this below 2^64: limits beyond are those.
 const ONE_REQUEST: u64 = 1 << 40;
+const REQUESTS_COUNTED_MAX: usize = (1 << 24) - 1;
+const BYTES_COUNTED_MAX: u64 = ONE_REQUEST - 1;
 
 fn weight(requests: usize, bytes: usize) -> u64 {
     requests as u64 * ONE_REQUEST + bytes as u64
@@ -153,6 +154,11 @@ const CLOSED: *mut Shared = ptr::without_provenance_mut(2);
 impl Inbox {
     /// An empty inbox.
     pub fn new(limits: Limits) -> Self {
+        let limits = Limits {
+            in_flight_max: limits.in_flight_max.clamp(1, REQUESTS_COUNTED_MAX),
+            in_flight_bytes_max: (limits.in_flight_bytes_max)
+                .min(BYTES_COUNTED_MAX.try_into().unwrap_or(usize::MAX)),
+        };
         Self {
             head: AtomicPtr::new(ptr::null_mut()),
             refusing: AtomicBool::new(false),
@@ -239,7 +245,7 @@ impl Inbox {
 
     /// What a request gets for which there is no room.
     pub fn overloaded(&self) -> RequestError {
-        overloaded(self.in_flight.load(Ordering::Relaxed))
+        self.full(self.in_flight.load(Ordering::Relaxed))
     }
 
     /// Whether the machine has run, if only to its end.
@@ -281,7 +287,17 @@ impl Inbox {
                 || (in_flight > 0 && in_flight_bytes + bytes > self.limits.in_flight_bytes_max);
             (!full).then(|| word + weight(1, bytes))
         });
-        admitted.map(drop).map_err(overloaded)
+        admitted.map(drop).map_err(|word| self.full(word))
+    }
+
+    #[cold]
+    fn full(&self, word: u64) -> RequestError {
+        if self.head.load(Ordering::Relaxed) == CLOSED {
+            // A machine that panics doesn't give everything back, so nobody may wait for room.
+            return ended();
+        }
+        let (in_flight, in_flight_bytes) = split(word);
+        RequestError::Overloaded { in_flight, in_flight_bytes }
     }
 
     /// Gives back what [`Inbox::submit`] took from the limits. Returns who waits for that.
@@ -376,8 +392,10 @@ impl Inbox {
         }
     }
 
-    /// The machine is gone: later pushes come back. Gives what was pushed and not taken.
-    pub(crate) fn close(&self, into: &mut Vec<Entry>) {
+    /// The machine is gone: later pushes come back. Gives what was pushed and not taken, and returns who waits for room: there
+    /// will be none.
+    #[must_use]
+    pub(crate) fn close(&self, into: &mut Vec<Entry>) -> Vec<Waker> {
         self.owner.store(NOBODY, Ordering::Relaxed);
         let head = self.head.swap(CLOSED, Ordering::AcqRel);
         if is_list(head) {
@@ -386,13 +404,15 @@ impl Inbox {
         // It may hold a descriptor of the loop, and nobody will be woken any more.
         let waker = lock(&self.waker).take();
         drop(waker);
+        self.call_up(usize::MAX)
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
         // Calls that no machine will ever take must still be freed.
-        self.close(&mut Vec::new());
+        let waiters = self.close(&mut Vec::new());
+        debug_assert!(waiters.is_empty(), "each has a place, and that has the inbox");
     }
 }
 
@@ -418,22 +438,19 @@ fn drain(mut head: *mut Shared, into: &mut Vec<Entry>) {
 }
 
 #[cold]
-fn overloaded(word: u64) -> RequestError {
-    let (in_flight, in_flight_bytes) = split(word);
-    RequestError::Overloaded { in_flight, in_flight_bytes }
-}
-
-#[cold]
 fn closed() -> RequestError {
     RequestError::Closed { because: ClosedBecause::SessionClosed, fate: Fate::NeverSent }
+}
+
+fn ended() -> RequestError {
+    RequestError::Closed { because: ClosedBecause::LoopEnded, fate: Fate::NeverSent }
 }
 
 /// Gives back what the machine will never see: it is gone.
 #[cold]
 fn refuse(entry: Entry, call: Call) -> Box<Refused> {
-    let error = RequestError::Closed { because: ClosedBecause::LoopEnded, fate: Fate::NeverSent };
     let (unsent, notify) = entry.take_back(call);
-    Box::new(Refused { unsent, notify, error })
+    Box::new(Refused { unsent, notify, error: ended() })
 }
 
 // Each guarded value is replaced whole, so poison carries no news.
@@ -498,7 +515,7 @@ mod tests {
         assert!(matches!(third.command, Command::Send(frame) if frame == [3]), "all of it comes back");
         assert!(inbox.release(2, 2).is_empty());
         let mut left = Vec::new();
-        inbox.close(&mut left);
+        assert!(inbox.close(&mut left).is_empty());
         assert_eq!(bytes(&mut left), [2, 1]);
         let late = inbox.submit(Command::Send(vec![4]), Terms::default(), Notify::Nobody).unwrap_err();
         assert!(matches!(late.error, RequestError::Closed { .. }));
@@ -529,6 +546,30 @@ mod tests {
             third.done(&inbox);
         }
         assert_eq!((heard(), inbox.waiting.load(Ordering::SeqCst)), ([1, 0, 1], 0));
+    }
+
+    /// What a machine that panics was working on is not given back.
+    #[test]
+    fn who_waits_for_room_hears_that_there_will_be_none() {
+        let inbox = Arc::new(Inbox::new(Limits { in_flight_max: 1, ..Limits::default() }));
+        let (count, mut place) = (Arc::new(Count::default()), None);
+        send(&inbox, 1);
+        inbox.wait_for_room(&mut place, &count.clone().into());
+        inbox.close(&mut Vec::new()).into_iter().for_each(Waker::wake);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        let late = inbox.submit(Command::Send(vec![2]), Terms::default(), Notify::Nobody).unwrap_err();
+        assert!(matches!(late.error, RequestError::Closed { .. }), "{:?}", late.error);
+        assert!(matches!(inbox.overloaded(), RequestError::Closed { .. }));
+    }
+
+    #[test]
+    fn limits_that_can_not_be_counted_to_are_those_that_can() {
+        let inbox = Inbox::new(Limits { in_flight_max: 0, in_flight_bytes_max: 0 });
+        send(&inbox, 1);
+        let inbox = Inbox::new(Limits { in_flight_max: usize::MAX, in_flight_bytes_max: usize::MAX });
+        inbox.in_flight.store(weight(REQUESTS_COUNTED_MAX, 7), Ordering::SeqCst);
+        let refused = inbox.submit(Command::Send(vec![1]), Terms::default(), Notify::Nobody).unwrap_err();
+        assert!(matches!(refused.error, RequestError::Overloaded { in_flight_bytes: 7, .. }));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::counters::Cells;
 use super::incoming::Body;
@@ -70,6 +71,11 @@ impl Desk {
     pub(crate) fn drop_cancelled(&mut self, call: &Entry) {
         self.counters.cancelled.add(1);
         self.give_back(call);
+    }
+
+    /// To be woken with the others.
+    pub(crate) fn wake(&mut self, waiters: Vec<Waker>) {
+        self.settled.push_wakes(waiters);
     }
 
     #[inline]

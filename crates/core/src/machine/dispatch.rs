@@ -20,7 +20,9 @@ impl Shard {
             }
             Kind::Close { drain } => {
                 let deadline = now + drain;
-                self.want_tick(deadline);
+                // At once, to find what nobody wants any more, and so needs not be waited for.
+                self.waiting_due = now;
+                self.want_tick(now);
                 let closing =
                     self.closing.get_or_insert(Closing { deadline, calls: Vec::new(), exited: false });
                 closing.deadline = closing.deadline.min(deadline);
@@ -87,8 +89,8 @@ impl Shard {
         self.mark_dirty(connection);
     }
 
-    #[inline]
     /// One mark for each connection with bytes to send, however many requests they are.
+    #[inline]
     pub(super) fn mark_dirty(&mut self, connection: &mut Connection) {
         if !connection.outgoing.announced {
             connection.outgoing.announced = true;
@@ -198,7 +200,8 @@ impl Shard {
     /// Fails everything that is left, for `because`.
     pub(super) fn end_all(&mut self, because: ClosedBecause) {
         let mut left = Vec::new();
-        self.inbox.close(&mut left);
+        let waiters = self.inbox.close(&mut left);
+        self.desk.wake(waiters);
         left.append(&mut self.taken);
         // The oldest first.
         left.reverse();

@@ -498,6 +498,21 @@ fn a_page_with_another_one_after_it_comes_with_its_request() {
 }
 
 #[test]
+fn close_does_not_wait_for_what_nobody_wants() {
+    let (mut rig, conn) = Rig::ready(|config| config.streams_max = 2);
+    let [cancelled, mut wanted, waiting] = std::array::from_fn(|_| rig.query(Terms::default()));
+    cancelled.cancel();
+    waiting.cancel();
+    let mut close = rig.submit(Command::Close { drain: 100 * MS }, Terms::default());
+    rig.pass(MS);
+    assert!(!close.is_done(), "one is wanted");
+    rig.reply(conn, 1, &VOID);
+    assert!(matches!(wanted.try_take(), Some(Ok(Reply::Answer(_)))));
+    assert!(matches!(close.try_take(), Some(Ok(Reply::Closed))));
+    assert!(rig.exited && rig.inbox.in_flight() == 0);
+}
+
+#[test]
 fn dropping_the_machine_fails_what_is_pending() {
     let (mut rig, _) = Rig::ready(|config| config.streams_max = 1);
     let mut calls = [rig.query(Terms::default()), rig.query(Terms::default())];

@@ -116,7 +116,7 @@ fn what_is_pushed_around_the_end_comes_back_or_is_ended_once() {
             })
         });
         let mut left = Vec::new();
-        inbox.close(&mut left);
+        assert!(inbox.close(&mut left).is_empty());
         let accepted = left.len();
         for entry in left {
             assert!(inbox.release(1, entry.frame_bytes).is_empty());

@@ -54,6 +54,32 @@ fn two_threads_share_room_for_one() {
     });
 }
 
+/// A machine that panics gives nothing back.
+#[test]
+fn who_waits_for_room_hears_of_the_end() {
+    explore("limits: one waits for room while the machine goes", Bound::Whole, || {
+        let inbox = Arc::new(Inbox::new(ONE));
+        drop(inbox.submit(command(1), Terms::default(), Notify::Nobody).unwrap());
+        let waiting = inbox.clone();
+        let waiter = loom::thread::spawn(move || {
+            let (bell, mut heard, mut place) = (Bell::new(), 0, None);
+            loop {
+                match waiting.submit(command(2), Terms::default(), Notify::Nobody).map_err(|it| it.error) {
+                    Err(RequestError::Closed { .. }) => return,
+                    Err(RequestError::Overloaded { .. }) => {}
+                    other => panic!("there is no room: {other:?}"),
+                }
+                match place.is_some() {
+                    true => bell.sleep(&mut heard),
+                    false => waiting.wait_for_room(&mut place, &bell.waker()),
+                }
+            }
+        });
+        inbox.close(&mut Vec::new()).into_iter().for_each(Waker::wake);
+        waiter.join().unwrap();
+    });
+}
+
 #[test]
 fn what_is_refused_counts_for_nothing() {
     explore("limits: two threads submit, with room for one", Bound::Whole, || {
