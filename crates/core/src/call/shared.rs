@@ -44,6 +44,8 @@ const FINISHING: u8 = 16;
 const FRAME_BYTES: usize = 192;
 /// A longer frame's memory is not kept.
 const FRAME_BYTES_KEPT_MAX: usize = 1_024;
+/// The memory of a longer frame is not used for a short answer, which its caller may keep.
+const FRAME_BYTES_ANSWERED_MAX: usize = 16 << 10;
 
 pub(crate) struct Shared {
     pub(crate) link: Link,
@@ -138,7 +140,9 @@ impl Shared {
     #[inline(always)]
     pub(super) fn clear(&mut self) {
         self.kind = Kind::Send;
-        (self.terms.timeout, self.terms.idempotent) = (None, false);
+        // All of them by name, so that none is forgotten.
+        let Terms { timeout, idempotent, statement: _ } = &mut self.terms;
+        (*timeout, *idempotent) = (None, false);
         self.for_callback = false;
         self.cancelled = AtomicBool::new(false);
         self.state = AtomicU8::new(0);
@@ -164,6 +168,13 @@ impl Owned {
     #[cold]
     fn keep_request(&mut self) {
         self.rare.get_or_insert_default().request = std::mem::take(&mut self.frame);
+    }
+
+    #[cold]
+    fn shrink_for(&mut self, bytes: usize) {
+        if bytes < self.frame.capacity() / 2 {
+            self.frame = Vec::with_capacity(bytes);
+        }
     }
 
     /// Takes what came of it. Once.
@@ -200,7 +211,8 @@ impl fmt::Debug for Shared {
 pub struct Unsent(Alone);
 
 impl Unsent {
-    /// With an empty frame that has room for `bytes`, and no terms.
+    /// With an empty frame that has room for `bytes`, and no terms, but for the statement: that is as it was in the memory's last
+    /// use until [`Unsent::set_statement`] says.
     #[inline(always)]
     pub fn new(bytes: usize) -> Self {
         let mut alone = Alone::new();
@@ -449,10 +461,13 @@ impl Call {
             // SAFETY: REGISTERING was set before FINISHING was, so the entry leaves this cell alone; `&mut self` is the only
             // call.
             let notify = unsafe { &mut *shared.notify.get() };
+            let registering = Registering(&shared.state);
             match notify {
                 Notify::Waker(known) => known.clone_from(waker),
                 other => *other = Notify::Waker(waker.clone()),
             }
+            // Below, where it is looked at what there was.
+            std::mem::forget(registering);
         }
         // If it is being finished, the waker in the cell is woken by nobody, and needs not be.
         let after = shared.state.fetch_and(!REGISTERING, Ordering::AcqRel);
@@ -533,6 +548,15 @@ impl Drop for Call {
                 return;
             }
         }
+    }
+}
+
+/// Ends a registration in which the waker, which is the executor's, panics.
+struct Registering<'a>(&'a AtomicU8);
+
+impl Drop for Registering<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_and(!REGISTERING, Ordering::AcqRel);
     }
 }
 
@@ -617,6 +641,8 @@ impl Entry {
         let owned = self.owned();
         if may_go_on(header, bytes) {
             owned.keep_request();
+        } else if owned.frame.capacity() > FRAME_BYTES_ANSWERED_MAX {
+            owned.shrink_for(bytes.len());
         }
         owned.frame.clear();
         owned.frame.extend_from_slice(bytes);
@@ -779,8 +805,10 @@ impl Drop for ForCallback {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{RawWaker, RawWakerVTable};
+
     use super::*;
-    use crate::call::make;
+    use crate::call::{Window, make};
 
     #[test]
     fn a_panic_of_the_machine_ends_what_it_worked_on() {
@@ -844,6 +872,40 @@ mod tests {
         assert!(matches!(notify, Notify::Waker(_)));
         assert!(unsent.terms().idempotent);
         assert_eq!(unsent.frame().as_slice(), [1]);
+    }
+
+    /// A waker whose clone panics.
+    fn broken_waker() -> Waker {
+        const BROKEN: RawWakerVTable =
+            RawWakerVTable::new(|_| panic!("a bug in an executor"), |_| {}, |_| {}, |_| {});
+        // SAFETY: it points to nothing, and nothing is looked for there.
+        unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &BROKEN)) }
+    }
+
+    #[test]
+    fn a_waker_that_panics_costs_no_memory() {
+        for asks_again in [false, true] {
+            let window = Window::new();
+            let told = Notify::Window(window.clone(), 0);
+            let (mut call, entry) = make(Command::Send(vec![1]), Terms::default(), told);
+            let looked = std::panic::AssertUnwindSafe(|| call.poll_done(&broken_waker()));
+            assert!(std::panic::catch_unwind(looked).is_err());
+            let mut call = Some(call).filter(|_| asks_again);
+            assert!(call.as_mut().is_none_or(|call| call.poll_done(Waker::noop()).is_pending()));
+            finished(entry, 7);
+            assert!(call.as_mut().is_none_or(|call| call.try_take().is_some()));
+            drop(call);
+            assert_eq!(Arc::strong_count(&window), 1, "nobody has it any more");
+        }
+    }
+
+    #[test]
+    fn a_short_answer_does_not_keep_the_memory_of_a_long_request() {
+        let (call, entry) = make(Command::Send(vec![1; 1 << 20]), Terms::default(), Notify::Nobody);
+        finished(entry, 7);
+        let Ok(done) = call.into_done() else { panic!("it is done") };
+        assert!(done.owned().frame.capacity() < 1_024, "{}", done.owned().frame.capacity());
+        assert_eq!(done.body(), [7]);
     }
 
     #[test]
