@@ -98,7 +98,12 @@ impl<I: Iterator<Item = Request<Response>>> Completions<I> {
         for (number, _) in self.slots.drain(..).flatten() {
             self.ready.push_back((number, Err(Error::Forked { fate: Fate::Unknown })));
         }
+        self.free.clear();
         (self.in_flight, self.exhausted) = (0, true);
+        if self.held_back.take().is_some() {
+            self.ready.push_back((self.started, Err(Error::Forked { fate: Fate::NeverSent })));
+            self.started += 1;
+        }
         true
     }
 

@@ -5,12 +5,15 @@
 
 mod common;
 
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 
 use common::{Kind, foreign_block_on};
+use futures_core::Stream;
 use helenus::reactor::Mio;
 use helenus::{Error, Fate, Pending, Response, Session};
 
@@ -106,6 +109,33 @@ fn a_forked_child_gets_errors_and_the_parent_lives() {
             assert_eq!(after.connections_closed, before.connections_closed, "{kind:?}");
             session.close().wait().unwrap();
         }
+    });
+}
+
+/// One is on its way and another finds no room for it when the process forks.
+#[test]
+fn what_was_held_back_ends_in_the_child_too() {
+    common::within(common::PATIENCE, || {
+        let address = common::scripted::serve(|_, mut peer| {
+            peer.handshake();
+            // Nothing is answered.
+            while peer.request().is_some() {}
+        });
+        let builder = Session::builder().contact_point(address.to_string()).in_flight_max(1, 1 << 20);
+        let session = Kind::MioThread.connect(builder).unwrap();
+        let mut many = session.execute_concurrent((0..3).map(|_| session.query(SELECT, ())), 3);
+        assert!(Pin::new(&mut many).poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+        let Some(child) = fork() else {
+            end(|| {
+                let mut next = || foreign_block_on(poll_fn(|cx| Pin::new(&mut many).poll_next(cx)));
+                for fate in [Fate::Unknown, Fate::NeverSent] {
+                    assert_forked(next().unwrap().1, fate);
+                }
+                assert!(next().is_none());
+            })
+        };
+        assert_ends_well(child, "what was held back");
+        drop(many);
     });
 }
 
