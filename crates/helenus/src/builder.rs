@@ -313,7 +313,7 @@ impl Grown {
             counters: self.machines.iter().map(|machine| machine.counters.clone()).collect(),
             agreed: self.agreed,
             errands: self.errands,
-            patience: self.patience,
+            patience: (!running.has_threads()).then_some(self.patience),
             caller: running.take_turns().map(CallerDriven::new),
             running: Mutex::new(Some(running)),
             defaults: self.defaults,

@@ -58,9 +58,8 @@ impl Connecting {
                 if let Some(caller) = &session.0.caller {
                     return caller.block_on(self).unwrap_or(Err(ConnectError::Forked));
                 }
-                let patience = session.0.patience;
-                thread::block_on_driven(self, &session.0.inboxes[0], patience)
-                    .unwrap_or(Err(ConnectError::NotDriven { waited: patience.untaken }))
+                thread::block_on_driven(self, &session.0.inboxes[0], session.0.patience)
+                    .unwrap_or_else(|waited| Err(ConnectError::NotDriven { waited }))
             }
             _ => thread::block_on(self),
         }

@@ -45,7 +45,7 @@ pub enum Error {
     /// Blocking here would wait for itself: this thread runs the session's machine. Await, or use a callback.
     WouldDeadlock,
     /// The driver that is to run the session is not run by anyone. On a runtime whose threads all wait like this, it is they
-    /// who should run it: await instead.
+    /// who should run it: await instead. Never on reactors with threads of their own.
     NotDriven {
         /// For how long what was submitted has not been taken.
         waited: Duration,

@@ -156,10 +156,11 @@ impl<T: FromAnswer> Request<T> {
     }
 
     /// Starts it, and calls `callback` on the session's loop when it is done. If it can't be started, `callback` is called
-    /// here and now.
+    /// here and now: one that then tries again at once calls itself.
     ///
     /// A callback that panics is caught and counted ([`Counters::callback_panics`](crate::Counters)). One that blocks
-    /// holds the loop up.
+    /// holds the loop up, and all requests of that loop, timeouts too. Where the loop is a task of a runtime, threads that
+    /// wait meanwhile may take it for one that nobody runs ([`Error::NotDriven`]).
     pub fn on_complete(self, callback: impl FnOnce(&Context, Result<T, Error>) + Send + 'static) {
         let (session, sealed, context) = self.seal();
         let origin = session.origin();

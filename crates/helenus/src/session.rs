@@ -48,8 +48,8 @@ pub(crate) struct Shared {
     /// The builder's.
     pub(crate) keyspace: Option<Arc<str>>,
     pub(crate) reactor: &'static str,
-    /// Of threads that wait.
-    pub(crate) patience: Patience,
+    /// Of threads that wait for machines that somebody else is to run.
+    pub(crate) patience: Option<Patience>,
     /// [`fork::generation`] of the process that connected.
     pub(crate) generation: u32,
 }
@@ -151,9 +151,8 @@ impl Session {
         if let Some(caller) = &self.0.caller {
             return caller.block_on(future).ok_or(Error::Forked { fate: Fate::Unknown });
         }
-        let patience = self.0.patience;
-        let waited = thread::block_on_driven(future, self.inbox(), patience);
-        waited.ok_or(Error::NotDriven { waited: patience.untaken })
+        thread::block_on_driven(future, self.inbox(), self.0.patience)
+            .map_err(|waited| Error::NotDriven { waited })
     }
 
     /// Refuses new requests, lets those in flight finish for at most the builder's drain time, closes all connections, and

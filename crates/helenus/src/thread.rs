@@ -130,21 +130,29 @@ pub(crate) struct Patience {
     pub(crate) turnless: Duration,
 }
 
-/// The same for a future that waits for the machine of `inbox`. `None`: nobody runs it. This thread may be the one that
-/// should: one of several of a runtime, all of which wait.
-pub(crate) fn block_on_driven<F: Future>(future: F, inbox: &Inbox, patience: Patience) -> Option<F::Output> {
+/// The same for a future that waits for the machine of `inbox`.
+///
+/// # Errors
+/// Nobody runs it, for as long as this says. This thread may be the one that should: one of several of a runtime, all of which
+/// wait.
+pub(crate) fn block_on_driven<F: Future>(
+    future: F,
+    inbox: &Inbox,
+    patience: Option<Patience>,
+) -> Result<F::Output, Duration> {
+    let Some(patience) = patience else { return Ok(block_on(future)) };
     let mut future = pin!(future);
     let parker = Parker::new();
     let mut cx = Context::from_waker(parker.waker());
     let mut idle = Idleness::default();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return Some(output);
+            return Ok(output);
         }
         if parker.park_for(patience.untaken) {
             idle = Idleness::default();
         } else if idle.is_too_long(inbox, patience) {
-            return None;
+            return Err(patience.untaken);
         }
     }
 }

@@ -203,6 +203,11 @@ impl Running {
         Self { latch, joins: Vec::new(), turns: Some(turns) }
     }
 
+    /// Whether its loops have threads of their own: nobody needs to see to it that they run.
+    pub fn has_threads(&self) -> bool {
+        !self.joins.is_empty()
+    }
+
     /// Takes the caller-driven machine out. `None` if loops run by themselves.
     pub fn take_turns(&mut self) -> Option<Box<dyn Turns>> {
         self.turns.take()

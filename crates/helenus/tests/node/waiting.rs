@@ -8,7 +8,7 @@ use helenus_reactor_async_std::AsyncStd;
 use helenus_reactor_smol::Smol;
 use helenus_reactor_tokio::Tokio;
 
-use crate::common::{self, Kind, foreign_block_on, on_every_reactor, table};
+use crate::common::{self, Kind, foreign_block_on, on_every_reactor, table, table_with};
 
 on_every_reactor!(
     a_wait_inside_a_future_that_is_waited_for,
@@ -210,6 +210,22 @@ fn waiting_for_a_runtime_that_nobody_runs_any_more_is_an_error() {
             });
             waiter.join().unwrap().unwrap();
         });
+    });
+}
+
+/// On a thread of its own the machine is run, if late.
+#[test]
+fn a_callback_that_blocks_for_long_is_waited_for() {
+    common::within(common::PATIENCE, || {
+        let short = Duration::from_millis(50);
+        let (_node, session) = table_with(Kind::MioThread, 1, |builder| builder.handshake_timeout(short));
+        let (begin, begun) = std::sync::mpsc::channel();
+        session.query(SELECT, ()).on_complete(move |_, _| {
+            begin.send(()).unwrap();
+            thread::sleep(short * 6);
+        });
+        begun.recv().unwrap();
+        session.query(SELECT, ()).wait().unwrap();
     });
 }
 
