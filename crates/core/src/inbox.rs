@@ -574,7 +574,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_between_four_threads() {
-        const EACH: usize = 20_000;
+        const EACH: usize = if cfg!(miri) { 100 } else { 20_000 };
         let (inbox, count) = (Inbox::new(Limits::default()), Arc::new(Count::default()));
         inbox.set_waker(&count.clone().into());
         let mut taken = Vec::new();
