@@ -5,6 +5,7 @@
 //! ([`Notify`]). Until then the caller may poll it, or cancel it by dropping its interest.
 
 mod error;
+mod owned;
 mod recycle;
 mod settled;
 mod shared;

@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
+use super::owned::{End, Owned, may_go_on};
 use super::recycle::Alone;
 use super::{
-    Answer, Callback, ClosedBecause, Command, Fate, Kind, Notify, Outcome, Reply, RequestError, Settled,
-    Terms,
+    Callback, ClosedBecause, Command, Fate, Kind, Notify, Outcome, Reply, RequestError, Settled, Terms,
 };
 use crate::inbox::Link;
 use crate::machine::{ConnectionError, plain};
-use crate::protocol::{Compression, DecodeError, Flags, Header, Version, envelope};
+use crate::protocol::{Compression, DecodeError, Flags, Header, envelope};
 use crate::statement::PreparedStatement;
 use crate::sync::{AtomicBool, AtomicU8, UnsafeCell, wait_a_little};
 
@@ -67,53 +67,6 @@ pub(crate) struct Shared {
 // side wrote the other sees. All that is inside is `Send`, and what a shared reference to an `Alone` reaches of the cells is
 // `Sync`: frame, header, addresses and errors.
 unsafe impl Sync for Shared {}
-
-struct Owned {
-    /// The envelope to send; its memory becomes the answer's body.
-    frame: Vec<u8>,
-    /// Attempts so far, of every kind.
-    attempts: u8,
-    /// What few requests have.
-    rare: Option<Box<Rare>>,
-    end: End,
-    /// Of the answer.
-    header: Header,
-    /// Of the answer.
-    coordinator: SocketAddr,
-}
-
-#[derive(Default)]
-struct Rare {
-    /// An attempt whose fate is unknown: its node, and how the connection ended. It stays so, whatever becomes of later
-    /// attempts.
-    lost: Option<(SocketAddr, Arc<ConnectionError>)>,
-    /// The envelope that was sent, where the answer may not be all of the result.
-    request: Vec<u8>,
-}
-
-/// What came of it.
-enum End {
-    /// Nothing yet, or it was taken.
-    Open,
-    /// The frame is now the answer's body.
-    Answered,
-    Connected(Version),
-    Closed,
-    Elapsed,
-    Failed(Box<RequestError>),
-}
-
-impl From<Outcome> for End {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Ok(Reply::Answer(_)) => Self::Answered,
-            Ok(Reply::Connected(version)) => Self::Connected(version),
-            Ok(Reply::Closed) => Self::Closed,
-            Ok(Reply::Elapsed) => Self::Elapsed,
-            Err(error) => Self::Failed(Box::new(error)),
-        }
-    }
-}
 
 impl Default for Shared {
     fn default() -> Self {
@@ -162,43 +115,6 @@ impl Shared {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
-}
-
-impl Owned {
-    #[cold]
-    fn keep_request(&mut self) {
-        self.rare.get_or_insert_default().request = std::mem::take(&mut self.frame);
-    }
-
-    #[cold]
-    fn shrink_for(&mut self, bytes: usize) {
-        if bytes < self.frame.capacity() / 2 {
-            self.frame = Vec::with_capacity(bytes);
-        }
-    }
-
-    /// Takes what came of it. Once.
-    fn take_outcome(&mut self) -> Option<Outcome> {
-        Some(match std::mem::replace(&mut self.end, End::Open) {
-            End::Open => return None,
-            End::Answered => {
-                let body = std::mem::take(&mut self.frame);
-                Ok(Reply::Answer(Answer { header: self.header, body, coordinator: self.coordinator }))
-            }
-            End::Connected(version) => Ok(Reply::Connected(version)),
-            End::Closed => Ok(Reply::Closed),
-            End::Elapsed => Ok(Reply::Elapsed),
-            End::Failed(error) => Err(*error),
-        })
-    }
-}
-
-/// Whether the answer is a page with another one after it (section 4.2.5.2). Of the few answers that have something before
-/// their body, or are compressed, it isn't looked up.
-#[inline(always)]
-fn may_go_on(header: &Header, body: &[u8]) -> bool {
-    let before = Flags::TRACING.0 | Flags::WARNING.0 | Flags::CUSTOM_PAYLOAD.0 | Flags::COMPRESSION.0;
-    matches!(body, [0, 0, 0, 2, _, _, _, flags, ..] if flags & 2 != 0) || header.flags.0 & before != 0
 }
 
 impl fmt::Debug for Shared {
