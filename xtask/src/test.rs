@@ -110,7 +110,9 @@ fn real_cassandra() -> Result<Option<Skipped>> {
         // Without a cluster they are ignored, which says so in the list of tests.
         let arguments = ["--test", "cassandra", "--", "--include-ignored", "--test-threads=1"];
         let mut test = cargo(["test", "-p", "helenus", "--all-features"]);
-        run_command(test.args(arguments).env("HELENUS_CASSANDRA", hosts))
+        run_command(test.args(arguments).env("HELENUS_CASSANDRA", hosts))?;
+        let mut test = cargo(["test", "-p", "helenus-cli", "--test", "cql", "--", "--ignored"]);
+        run_command(test.env("HELENUS_CASSANDRA", hosts))
     })?;
     Ok(None)
 }
