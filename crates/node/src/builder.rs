@@ -1,70 +1,35 @@
-//! How a node is asked for, and the handle that keeps it running.
+//! How nodes are asked for.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use helenus_core::protocol::Version;
-use mio::Waker;
 
 use crate::clock::Clock;
+use crate::node::Node;
+use crate::place::Place;
 use crate::server::{Server, Settings, listen};
-
-/// Running nodes. They stop when this is dropped.
-#[derive(Debug)]
-pub struct Node {
-    addresses: Vec<SocketAddr>,
-    stop: Arc<AtomicBool>,
-    waker: Arc<Waker>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Node {
-    /// What can be said before the nodes start; the defaults serve.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// One node on a free port of a loopback address.
-    ///
-    /// # Errors
-    /// As [`Builder::start`].
-    pub fn start() -> io::Result<Self> {
-        Self::builder().start()
-    }
-
-    /// Where the nodes listen, in their order. They differ in the address; the port is the same.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        // If the loop can't be woken it has ended; joining then returns at once.
-        let _ = self.waker.wake();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
 
 /// See [`Node::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     listen: SocketAddr,
-    nodes: usize,
+    places: Vec<Place>,
     settings: Settings,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), nodes: 1, settings: Settings::default() }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            places: vec![Place::default()],
+            settings: Settings::default(),
+        }
     }
 }
 
@@ -78,7 +43,14 @@ impl Builder {
 
     /// How many nodes there are; 1 if nothing is said. More than one need an IPv4 address to count up from.
     pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
+        self.places = vec![Place::default(); nodes];
+        self
+    }
+
+    /// As many nodes, in these data centres and racks and with these tokens; in place of [`nodes`](Self::nodes), which all stand
+    /// in one rack and have 16 tokens each, spread evenly.
+    pub fn places(mut self, places: impl IntoIterator<Item = Place>) -> Self {
+        self.places = places.into_iter().collect();
         self
     }
 
@@ -129,6 +101,12 @@ impl Builder {
         self
     }
 
+    /// How many of the last requests the nodes remember for [`Node::log`]; none if nothing is said.
+    pub fn log_limit(mut self, requests: usize) -> Self {
+        self.settings.log_limit = requests;
+        self
+    }
+
     /// Lets in only who gives this password, as Cassandra's `PasswordAuthenticator` does. Said several times, there are
     /// several users. Who they are makes no difference otherwise: each may do everything.
     pub fn authentication(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
@@ -156,13 +134,14 @@ impl Builder {
                 "the range of protocol versions is empty",
             ));
         }
-        let listeners = listen(self.listen, self.nodes)?;
+        let listeners = listen(self.listen, self.places.len())?;
         let addresses =
             listeners.iter().map(mio::net::TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(AtomicBool::new(false));
-        let mut server = Server::new(listeners, &addresses, self.settings, stop.clone())?;
+        let (commands, received) = mpsc::channel();
+        let mut server = Server::new(listeners, &self.places, self.settings, received, stop.clone())?;
         let waker = server.waker();
         let thread = std::thread::Builder::new().name("helenus-node".into()).spawn(move || server.run())?;
-        Ok(Node { addresses, stop, waker, thread: Some(thread) })
+        Ok(Node { addresses, stop, waker, commands, thread: Some(thread) })
     }
 }

@@ -20,9 +20,31 @@
 //!   `IN` on a partition key of one column, by ranges of `token(..)`, or of all; columns, `*`, `count(*)`,
 //!   `token(..)`, `toJson(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
 //! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them to connect.
-//!
 //! - Compression (LZ4 and Snappy, the features `lz4` and `snappy`, both on by default), TLS (the feature `tls`), PLAIN
-//!   authentication, and events of the schema.
+//!   authentication, and events of schema, status and topology.
+//! - Nodes that stop, start, join, leave and hang ([`Node::stop`] and its like), with data centres, racks and tokens
+//!   ([`Place`]).
+//! - Faults by rule ([`Node::inject`], [`Script`]), and a log of requests ([`Node::log`]).
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use helenus_node::{Action, ErrorKind, Node, Opcode, Place, Rule, ServerError};
+//!
+//! let mut node = Node::builder().nodes(3).log_limit(100).start()?;
+//! // The first two EXECUTEs are refused, and each heartbeat of node 1 is answered late.
+//! let overloaded = ServerError::new(ErrorKind::Overloaded, "injected");
+//! let rule = node.inject(Rule::new(Action::Fail(overloaded)).opcode(Opcode::Execute).first(2))?;
+//! node.inject(Rule::new(Action::Delay(Duration::from_secs(1))).node(1).opcode(Opcode::Options).ready())?;
+//! // ... the client under test does something ...
+//! node.stop(2)?;
+//! node.restart(2)?;
+//! let added = node.add(Place::new("datacenter2", "rack1"))?;
+//! node.remove(added)?;
+//! assert_eq!(node.hits(rule)?, 0);
+//! assert!(node.take_log()?.is_empty());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! # What it hasn't
 //! All else is refused by an error that names it: UPDATE and DELETE, conditions, timestamps and time to live in
@@ -43,12 +65,21 @@ mod builder;
 mod clock;
 mod cql;
 mod exec;
+mod inject;
+mod node;
 mod null;
+mod place;
 mod refusal;
 mod server;
 mod store;
 mod system;
 mod types;
 
-pub use builder::{Builder, Node};
+pub use builder::Builder;
 pub use clock::Clock;
+pub use helenus_core::protocol::response::{Failures, WriteType};
+pub use helenus_core::protocol::{Consistency, ErrorKind, Opcode, ServerError, Version};
+pub use inject::{Action, Rule, RuleId, Script, ScriptError, Seen};
+pub use node::Node;
+pub use place::Place;
+pub use server::Announcement;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use helenus_core::protocol::{Flags, Header, segment};
+use helenus_core::protocol::{Flags, Header, Version, segment};
 use mio::net::TcpStream;
 
 use super::channel::Channel;
@@ -34,12 +34,14 @@ pub(super) struct Connection {
     /// What the socket didn't take yet, from `sent` on.
     pending: Vec<u8>,
     sent: usize,
+    /// How much was added without being asked for since all was sent.
+    unasked_bytes: usize,
     /// No more is read; what is pending is still sent.
     closing: bool,
     /// Whether the loop has noted that another turn is due.
     pub(super) queued: bool,
-    /// No other connection has it.
-    pub(super) number: u64,
+    /// Nothing is read or sent.
+    pub(super) paused: bool,
 }
 
 /// What is to become of a connection after a turn.
@@ -64,19 +66,20 @@ struct Progress {
 pub(super) struct Broken;
 
 impl Connection {
-    pub(super) fn new(channel: Channel, node: usize, number: u64) -> Self {
+    pub(super) fn new(channel: Channel, node: usize, slot: usize, number: u64) -> Self {
         Self {
             channel,
-            protocol: Protocol::new(node),
+            protocol: Protocol::new(node, slot, number),
             input: Vec::new(),
             wanted: 1,
             held: false,
             large: Vec::new(),
             pending: Vec::new(),
             sent: 0,
+            unasked_bytes: 0,
             closing: false,
             queued: false,
-            number,
+            paused: false,
         }
     }
 
@@ -84,25 +87,42 @@ impl Connection {
         self.channel.socket()
     }
 
+    pub(super) fn node(&self) -> usize {
+        self.protocol.node
+    }
+
+    /// No other connection has it.
+    pub(super) fn number(&self) -> u64 {
+        self.protocol.number
+    }
+
     /// Whether the handshake is done.
     pub(super) fn is_ready(&self) -> bool {
         self.protocol.stage == Stage::Ready
     }
 
-    /// Sends an event if the client asked for such.
-    pub(super) fn tell(&mut self, news: &News, output: &mut Output) -> Next {
-        if self.closing {
-            return Next::Wait;
-        }
+    /// Appends an event if the client asked for such.
+    pub(super) fn put_news(&self, news: &News, output: &mut Output) -> bool {
         news.put(&self.protocol, output);
-        if output.is_empty() {
-            return Next::Wait;
+        !output.is_empty()
+    }
+
+    /// Sends what the client didn't ask for just now.
+    pub(super) fn deliver(&mut self, output: &mut Output) -> Next {
+        if self.pending.is_empty() {
+            self.unasked_bytes = 0;
         }
-        // Whoever asks for events and reads none must not make them pile up.
-        if self.pending.len() - self.sent > OUTPUT_LIMIT_BYTES {
+        // Whoever doesn't read must not make it pile up.
+        self.unasked_bytes += output.bytes.len();
+        if self.unasked_bytes > OUTPUT_LIMIT_BYTES && !self.pending.is_empty() {
             return Next::Close;
         }
         self.send(output, Next::Wait).unwrap_or(Next::Close)
+    }
+
+    /// Whether it is of no use to send anything.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.closing || self.paused
     }
 
     /// The memory that it keeps from turn to turn.
@@ -112,6 +132,9 @@ impl Connection {
 
     /// One turn: sends what is pending, then reads once, answers all whole frames, and sends.
     pub(super) fn turn(&mut self, scratch: &mut [u8], output: &mut Output, dispatch: &mut Dispatch) -> Next {
+        if self.paused {
+            return Next::Wait;
+        }
         match self.try_turn(scratch, output, dispatch) {
             Ok(next) => next,
             Err(_) => Next::Close,
@@ -124,8 +147,10 @@ impl Connection {
         output: &mut Output,
         dispatch: &mut Dispatch,
     ) -> io::Result<Next> {
-        if !self.flush()? {
-            return Ok(Next::Wait);
+        match self.flush()? {
+            Flushed::All => {}
+            Flushed::Full => return Ok(Next::Wait),
+            Flushed::Byte => return Ok(Next::Again),
         }
         if self.closing {
             return Ok(self.end());
@@ -287,7 +312,7 @@ impl Connection {
             return Ok(Next::Close);
         }
         let mut bytes = output.bytes.as_slice();
-        while self.pending.is_empty() && !bytes.is_empty() {
+        while self.pending.is_empty() && !bytes.is_empty() && !self.protocol.bytewise {
             match self.channel.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -296,6 +321,9 @@ impl Connection {
             }
         }
         self.pending.extend_from_slice(bytes);
+        if self.protocol.bytewise && !self.pending.is_empty() {
+            return Ok(Next::Again);
+        }
         if !self.pending.is_empty() || !self.channel.flush()? {
             return Ok(Next::Wait);
         }
@@ -306,27 +334,41 @@ impl Connection {
         })
     }
 
-    /// Sends what is pending; `false` if the socket is full.
-    fn flush(&mut self) -> io::Result<bool> {
+    /// Sends what is pending.
+    fn flush(&mut self) -> io::Result<Flushed> {
         while self.sent < self.pending.len() {
-            match self.channel.write(&self.pending[self.sent..]) {
+            let end = if self.protocol.bytewise { self.sent + 1 } else { self.pending.len() };
+            match self.channel.write(&self.pending[self.sent..end]) {
                 Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Full),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+            if self.protocol.bytewise && self.sent < self.pending.len() {
+                return Ok(if self.channel.flush()? { Flushed::Byte } else { Flushed::Full });
             }
         }
         if !self.pending.is_empty() {
             self.pending = Vec::new();
             self.sent = 0;
+            self.protocol.bytewise = false;
         }
-        self.channel.flush()
+        Ok(if self.channel.flush()? { Flushed::All } else { Flushed::Full })
     }
 
     fn end(&mut self) -> Next {
         self.channel.end();
         Next::Close
     }
+}
+
+/// What came of trying to send.
+enum Flushed {
+    All,
+    /// The socket is full.
+    Full,
+    /// One byte of several.
+    Byte,
 }
 
 /// What came of trying to take a frame.
@@ -353,16 +395,31 @@ fn envelope(
     let len = Header::LEN + header.length as usize;
     let Some(body) = bytes.get(Header::LEN..len) else { return Ok(Taken::Wants(len)) };
     if !header.flags.contains(Flags::COMPRESSION) {
-        dispatch.answer(protocol, version, &header, body, output)?;
+        answer(protocol, version, &header, body, output, dispatch)?;
         return Ok(Taken::All(len));
     }
     let mut room = std::mem::take(&mut dispatch.room);
     room.clear();
     let limit = dispatch.settings.frame_limit_bytes;
     let answered = match protocol.decompress(body, limit, &mut room) {
-        Ok(()) => dispatch.answer(protocol, version, &header, &room, output),
+        Ok(()) => answer(protocol, version, &header, &room, output, dispatch),
         Err(error) => Err(protocol.refuse(version, header.stream, &error, output)),
     };
     dispatch.room = room;
     answered.map(|()| Taken::All(len))
+}
+
+#[inline]
+fn answer(
+    protocol: &mut Protocol,
+    version: Version,
+    header: &Header,
+    body: &[u8],
+    output: &mut Output,
+    dispatch: &mut Dispatch,
+) -> Result<(), Broken> {
+    if dispatch.watch.is_some() {
+        return dispatch.answer_watched(protocol, version, header, body, output);
+    }
+    dispatch.answer(protocol, version, header, body, output)
 }

@@ -9,10 +9,12 @@ use helenus_core::protocol::{Compression, Flags, Header, Opcode, Version};
 use super::Settings;
 use super::connection::Broken;
 use super::events::News;
+use super::faults::Waiting;
 use super::login;
 use super::output::{Frame, Output};
 use super::protocol::{Protocol, Stage, check_startup};
 use crate::exec::{self, Cache, SchemaEvent, Session};
+use crate::inject::Watch;
 use crate::refusal::{Refusal, protocol, too_long};
 use crate::store::Store;
 use crate::system::System;
@@ -20,14 +22,18 @@ use crate::system::System;
 /// What all connections share.
 pub(super) struct Dispatch {
     store: Store,
-    system: System,
+    pub(super) system: System,
     /// Changes of the schema since the last request.
     events: Vec<SchemaEvent>,
     /// One for each node.
-    caches: Vec<Cache>,
+    pub(super) caches: Vec<Cache>,
     pub(super) settings: Settings,
     /// What happened and was not told yet.
     pub(super) news: Vec<News>,
+    /// Rules and log; `None` while there are none.
+    pub(super) watch: Option<Box<Watch>>,
+    /// Answers that rules hold back.
+    pub(super) waiting: Waiting,
     /// Where bodies are decompressed.
     pub(super) room: Vec<u8>,
 }
@@ -37,7 +43,8 @@ impl Dispatch {
         let caches = system.cluster.members.iter().map(|_| Cache::default()).collect();
         let store = Store::new(settings.memory_limit_bytes);
         let (events, news, room) = (Vec::new(), Vec::new(), Vec::new());
-        Self { store, system, events, caches, settings, news, room }
+        let (watch, waiting) = (None, Waiting::default());
+        Self { store, system, events, caches, settings, news, watch, waiting, room }
     }
 
     /// Answers one request. An error ends the connection.

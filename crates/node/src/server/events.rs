@@ -46,7 +46,6 @@ impl Interests {
 
 /// Something to tell.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "nodes don't stop, start, join or leave yet")]
 pub(super) enum News {
     Schema(SchemaEvent),
     Status { node: usize, change: NodeChange<'static>, address: SocketAddr },

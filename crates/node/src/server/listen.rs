@@ -34,12 +34,12 @@ fn listen_all(first: SocketAddr, nodes: usize) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))
 }
 
-fn nth(first: IpAddr, at: usize) -> io::Result<IpAddr> {
+pub(crate) fn nth(first: IpAddr, at: usize) -> io::Result<IpAddr> {
     let next = match first {
         IpAddr::V4(first) => u32::try_from(at).ok().and_then(|at| u32::from(first).checked_add(at)),
         IpAddr::V6(_) => None,

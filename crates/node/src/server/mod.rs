@@ -4,20 +4,23 @@ mod channel;
 mod connection;
 mod dispatch;
 mod events;
+mod faults;
 mod listen;
 mod login;
+mod members;
 mod output;
 mod protocol;
 
-pub(crate) use listen::listen;
+pub(crate) use listen::{bind, listen, nth};
 pub(crate) use login::Users;
+pub use members::Announcement;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use helenus_core::protocol::Version;
@@ -25,10 +28,13 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::clock::Clock;
+use crate::inject::{Action, Asked, Watch};
+use crate::place::Place;
 use crate::system::{Cluster, System};
 use channel::Channel;
 use connection::{Connection, Next};
 use dispatch::Dispatch;
+use members::Door;
 use output::Output;
 
 /// What the builder says.
@@ -41,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) connection_limit: usize,
     pub(crate) frame_limit_bytes: usize,
     pub(crate) handshake_timeout: Duration,
+    pub(crate) log_limit: usize,
     pub(crate) users: Users,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
@@ -56,6 +63,7 @@ impl Default for Settings {
             connection_limit: 16_384,
             frame_limit_bytes: 16 << 20,
             handshake_timeout: Duration::from_secs(30),
+            log_limit: 0,
             users: Users::default(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -81,12 +89,19 @@ const WAKER: Token = Token(usize::MAX);
 /// The bit by which tokens of listeners differ from those of connections.
 const LISTENER: usize = 1 << (usize::BITS - 2);
 
+/// Something to be done between two turns.
+pub(crate) type Command = Box<dyn FnOnce(&mut Server) + Send>;
+
 pub(crate) struct Server {
     poll: Poll,
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
+    /// What others ask of the loop.
+    commands: Receiver<Command>,
     /// Token: `LISTENER` and the node's number.
-    listeners: Vec<TcpListener>,
+    doors: Vec<Door>,
+    /// Rules and log while there is nothing in them.
+    idle_watch: Option<Box<Watch>>,
     /// Token: the slot.
     connections: Vec<Option<Connection>>,
     /// How many connections there ever were: it tells those of a slot apart.
@@ -108,23 +123,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Listens on `listeners`, one for each of `places`.
     pub(crate) fn new(
-        mut listeners: Vec<TcpListener>,
-        addresses: &[SocketAddr],
+        listeners: Vec<TcpListener>,
+        places: &[Place],
         settings: Settings,
+        commands: Receiver<Command>,
         stop: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        for (node, listener) in listeners.iter_mut().enumerate() {
-            poll.registry().register(listener, Token(LISTENER | node), Interest::READABLE)?;
-        }
-        let connection_limit = settings.connection_limit;
-        Ok(Self {
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let (connection_limit, log_limit) = (settings.connection_limit, settings.log_limit);
+        let mut server = Self {
             poll,
             waker,
             stop,
-            listeners,
+            commands,
+            doors: Vec::new(),
+            idle_watch: None,
             connections: Vec::new(),
             accepted: 0,
             handshakes: VecDeque::new(),
@@ -136,8 +153,14 @@ impl Server {
             stalled: Vec::new(),
             scratch: vec![0; READ_BYTES],
             output: Output::default(),
-            dispatch: Dispatch::new(System::new(Cluster::new(addresses)), settings),
-        })
+            dispatch: Dispatch::new(System::new(Cluster::new(&addresses, places)), settings),
+        };
+        for (node, listener) in listeners.into_iter().enumerate() {
+            server.doors.push(Door { listener: None, paused: false });
+            server.open_door(node, listener)?;
+        }
+        server.watch(|watch| watch.set_log_limit(log_limit));
+        Ok(server)
     }
 
     pub(crate) fn waker(&self) -> Arc<Waker> {
@@ -166,7 +189,11 @@ impl Server {
             }
             for event in &events {
                 match event.token() {
-                    WAKER => {}
+                    WAKER => {
+                        while let Ok(command) = self.commands.try_recv() {
+                            command(self);
+                        }
+                    }
                     Token(token) if token & LISTENER != 0 => self.accept(token ^ LISTENER),
                     Token(slot) => {
                         self.turn(slot);
@@ -180,6 +207,9 @@ impl Server {
             if !self.handshakes.is_empty() {
                 self.end_slow_handshakes();
             }
+            if !self.dispatch.waiting.is_empty() {
+                self.release();
+            }
             if !self.dispatch.news.is_empty() {
                 self.tell();
             }
@@ -192,17 +222,18 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let pause = (!self.stalled.is_empty()).then_some(ACCEPT_PAUSE);
-        let handshake =
-            self.handshakes.front().map(|(due, ..)| due.saturating_duration_since(Instant::now()));
-        [pause, handshake].into_iter().flatten().min()
+        let from_now = |due: Instant| due.saturating_duration_since(Instant::now());
+        let handshake = self.handshakes.front().map(|(due, ..)| from_now(*due));
+        let delayed = self.dispatch.waiting.first_due().map(from_now);
+        [pause, handshake, delayed].into_iter().flatten().min()
     }
 
     /// Closes connections whose handshake took too long, and forgets those that are through.
     fn end_slow_handshakes(&mut self) {
         let mut now = None;
         while let Some(&(due, slot, number)) = self.handshakes.front() {
-            let connection = self.connections[slot].as_ref();
-            if connection.is_some_and(|connection| connection.number == number && !connection.is_ready()) {
+            let connection = self.connections[slot].as_ref().filter(|open| open.number() == number);
+            if connection.is_some_and(|open| !open.is_ready() && !open.paused) {
                 if due > *now.get_or_insert_with(Instant::now) {
                     return;
                 }
@@ -216,19 +247,28 @@ impl Server {
     fn tell(&mut self) {
         for news in std::mem::take(&mut self.dispatch.news) {
             for slot in 0..self.connections.len() {
-                let Some(connection) = &mut self.connections[slot] else { continue };
-                self.output.bytes.clear();
-                let before = connection.buffered_bytes();
-                let next = connection.tell(&news, &mut self.output);
-                self.buffered_bytes = self.buffered_bytes + connection.buffered_bytes() - before;
-                self.next(slot, next);
+                self.deliver(slot, |connection, output| connection.put_news(&news, output));
             }
         }
     }
 
+    /// Sends what `put` makes, unless it says that there is nothing.
+    fn deliver(&mut self, slot: usize, put: impl FnOnce(&Connection, &mut Output) -> bool) {
+        let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_mut) else { return };
+        self.output.bytes.clear();
+        if connection.is_deaf() || !put(connection, &mut self.output) {
+            return;
+        }
+        let before = connection.buffered_bytes();
+        let next = connection.deliver(&mut self.output);
+        self.buffered_bytes = self.buffered_bytes + connection.buffered_bytes() - before;
+        self.next(slot, next);
+    }
+
     fn accept(&mut self, node: usize) {
-        loop {
-            match self.listeners[node].accept() {
+        while !self.doors[node].paused {
+            let Some(listener) = &self.doors[node].listener else { return };
+            match listener.accept() {
                 // Dropping it closes it.
                 Ok(_) if self.open >= self.connection_limit => {}
                 Ok((socket, _)) => self.admit(node, socket),
@@ -249,21 +289,34 @@ impl Server {
             self.poll.registry().register(&mut socket, Token(slot), interest)
         });
         let Ok(channel) = registered.and_then(|()| self.channel(socket)) else {
-            if slot < self.connections.len() {
-                self.free.push(slot);
-            }
+            self.free_slot(slot);
             return;
         };
-        self.accepted += 1;
+        let number = self.accepted + 1;
+        let fate = self.dispatch.watch.as_mut().and_then(|watch| watch.look(&connecting(node, number)));
+        if matches!(fate, Some(Action::CloseBefore)) {
+            self.free_slot(slot);
+            return;
+        }
+        self.accepted = number;
         let due = Instant::now() + self.dispatch.settings.handshake_timeout;
         self.handshakes.push_back((due, slot, self.accepted));
-        let connection = Some(Connection::new(channel, node, self.accepted));
+        let mut connection = Connection::new(channel, node, slot, number);
+        connection.paused = fate.is_some();
+        let connection = Some(connection);
         if slot == self.connections.len() {
             self.connections.push(connection);
         } else {
             self.connections[slot] = connection;
         }
         self.open += 1;
+    }
+
+    /// Takes a slot back that was to be used.
+    fn free_slot(&mut self, slot: usize) {
+        if slot < self.connections.len() {
+            self.free.push(slot);
+        }
     }
 
     #[cfg(not(feature = "tls"))]
@@ -311,6 +364,21 @@ impl Server {
                 self.open -= 1;
             }
         }
+    }
+}
+
+/// A connection that is opened, as rules see it.
+fn connecting(node: usize, connection: u64) -> Asked<'static> {
+    Asked {
+        node,
+        connection,
+        ready: false,
+        version: Version::LATEST,
+        stream: 0,
+        opcode: None,
+        texts: &[],
+        keyspace: None,
+        consistency: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use helenus_core::protocol::{Compression, EncodeError, Flags, Header, Opcode, Version, envelope, segment};
 
+use super::connection::Broken;
 use crate::refusal::{Refusal, too_long};
 
 /// Bytes for one connection.
@@ -67,6 +68,13 @@ impl Output {
             envelope::finish(&mut self.bytes, start)?;
         }
         self.split(start)
+    }
+
+    /// Appends bytes that are framed already, or are not meant to be.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.seal().map_err(|_| Broken)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Whether there is nothing to send.

@@ -13,6 +13,12 @@ use crate::refusal::{Refusal, protocol, too_long};
 pub(super) struct Protocol {
     /// To which node it leads.
     pub(super) node: usize,
+    /// Where the loop keeps it.
+    pub(super) slot: usize,
+    /// No other connection has it.
+    pub(super) number: u64,
+    /// What is to be sent is sent byte by byte.
+    pub(super) bytewise: bool,
     pub(super) stage: Stage,
     /// Set by STARTUP.
     pub(super) version: Option<Version>,
@@ -31,9 +37,12 @@ pub(super) enum Stage {
 }
 
 impl Protocol {
-    pub(super) fn new(node: usize) -> Self {
+    pub(super) fn new(node: usize, slot: usize, number: u64) -> Self {
         Self {
             node,
+            slot,
+            number,
+            bytewise: false,
             stage: Stage::Startup,
             version: None,
             compression: None,

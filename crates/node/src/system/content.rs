@@ -87,13 +87,18 @@ fn local(cluster: &Cluster, store: &Store, node: usize) -> Option<SystemRow> {
         ("release_version", text(RELEASE_VERSION)),
         ("rpc_address", address),
         ("rpc_port", integer(member.address.port())),
-        ("schema_version", Literal::Uuid(store.schema_version())),
+        ("schema_version", Literal::Uuid(member.other_schema.unwrap_or(store.schema_version()))),
         ("tokens", tokens(member)),
     ]))
 }
 
 fn others(cluster: &Cluster, node: usize) -> impl Iterator<Item = &Member> {
-    cluster.members.iter().enumerate().filter(move |(at, _)| *at != node).map(|(_, member)| member)
+    cluster
+        .members
+        .iter()
+        .enumerate()
+        .filter(move |(at, member)| *at != node && !member.left)
+        .map(|(_, member)| member)
 }
 
 /// What both tables of peers have.
@@ -104,7 +109,7 @@ fn peer(member: &Member, store: &Store) -> SystemRow {
         ("host_id", Literal::Uuid(member.host_id)),
         ("rack", text(&member.rack)),
         ("release_version", text(RELEASE_VERSION)),
-        ("schema_version", Literal::Uuid(store.schema_version())),
+        ("schema_version", Literal::Uuid(member.other_schema.unwrap_or(store.schema_version()))),
         ("tokens", tokens(member)),
     ])
 }
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn each_value_fits_its_column() {
         let addresses = [1, 2, 3].map(|n| ([127, 0, 0, n], 9042).into());
-        let system = System::new(Cluster::new(&addresses));
+        let system = System::new(Cluster::new(&addresses, &vec![crate::place::Place::default(); 3]));
         let mut store = Store::new(1 << 20);
         let parsed = parse("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy'}").unwrap();
         let Statement::CreateKeyspace(create) = parsed else { panic!("{parsed:?}") };

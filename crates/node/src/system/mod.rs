@@ -4,7 +4,7 @@ mod cluster;
 mod content;
 mod definitions;
 
-pub(crate) use cluster::{Cluster, Member};
+pub(crate) use cluster::{Cluster, Member, TOKENS_PER_NODE};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
