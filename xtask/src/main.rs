@@ -10,6 +10,7 @@ mod conformance;
 mod features;
 mod fuzz;
 mod instructions;
+mod interop;
 mod lint;
 mod models;
 mod need;
@@ -56,6 +57,8 @@ enum Task {
     Features,
     /// Any bytes into the decoders, guided by coverage; what is new goes into crates/fuzz/corpus
     Fuzz(fuzz::Arguments),
+    /// Every type written by helenus and read by the Python driver and gocql, and the other way round, on real Cassandra
+    Interop,
     /// What threads share, under every interleaving that loom finds
     Models(models::Arguments),
     /// Simulator seeds
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Features => features::run(),
         Task::Fuzz(arguments) => fuzz::run_fuzz(&arguments),
+        Task::Interop => interop::run_interop(),
         Task::Models(arguments) => models::run_models(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };

@@ -15,10 +15,12 @@ const MDBOOK: &str = "0.5.4";
 /// A program that a task needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
+    Go,
     Java17,
     Maven,
     Nightly,
     OpenSsl,
+    Python,
     Valgrind,
 }
 
@@ -26,10 +28,12 @@ impl Need {
     /// The line that installs it, on Debian if it is not of Rust.
     pub(crate) fn install(self) -> &'static str {
         match self {
+            Self::Go => "apt-get install -y golang-go",
             Self::Java17 => "apt-get install -y openjdk-17-jre-headless",
             Self::Maven => "apt-get install -y maven",
             Self::Nightly => "rustup toolchain install nightly --profile minimal",
             Self::OpenSsl => "apt-get install -y openssl",
+            Self::Python => "apt-get install -y python3-venv",
             Self::Valgrind => "apt-get install -y valgrind",
         }
     }
@@ -37,10 +41,12 @@ impl Need {
     /// Whether it is there.
     pub(crate) fn is_met(self) -> bool {
         match self {
+            Self::Go => answers("go", "version"),
             Self::Java17 => java17().is_some(),
             Self::Maven => answers("mvn", "--version"),
             Self::Nightly => answers("rustup", "run nightly cargo --version"),
             Self::OpenSsl => answers("openssl", "version"),
+            Self::Python => answers("python3", "-m venv --help"),
             Self::Valgrind => answers("valgrind", "--version"),
         }
     }
@@ -49,10 +55,12 @@ impl Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
+            Self::Go => "Go 1.24 or later",
             Self::Java17 => "Java 17",
             Self::Maven => "Maven",
             Self::Nightly => "the nightly toolchain",
             Self::OpenSsl => "openssl",
+            Self::Python => "Python 3 with venv",
             Self::Valgrind => "valgrind",
         };
         write!(f, "{name} is missing: {}", self.install())
