@@ -35,9 +35,11 @@ mod remote;
 mod rig;
 mod rows;
 mod script;
+pub mod tls;
 pub mod turns;
+mod wire;
 
-pub use mount::{DECLARED_MAX, Launch, Mount, Place, Simulate, check_declared};
+pub use mount::{DECLARED_MAX, Launch, Mount, Place, Simulate, Transport, check_declared};
 pub use peer::Peer;
 pub use probe::{PATTERN_PERIOD, pattern};
 pub use remote::{Command, Log, Remote};
@@ -48,23 +50,35 @@ pub use script::{Gate, Step, Tally};
 /// Mounts all rows as tests of a module.
 ///
 /// `mount!(my_reactor, launch)`, where `launch` is a [`Launch`], judges a reactor on real sockets;
-/// `mount!(my_world, simulated simulate)`, where `simulate` is a [`Simulate`], one in virtual time.
+/// `mount!(my_world, simulated simulate)`, where `simulate` is a [`Simulate`], one in virtual time. `mount!(tls: ...)` has all
+/// connections go through TLS, by the layer of core that the driver uses.
 ///
 /// Where the executor of others below a reactor can't do better, which an echo loop on it alone shows too, up to two rows
 /// about cost or time may be declared as failing; each must then fail:
 /// `mount!(my_reactor, launch, declared: { makes_no_turn_in_vain: "why" })`.
 #[macro_export]
 macro_rules! mount {
-    ($module:ident, simulated $simulate:expr) => {
-        $crate::__with_rows!({ $crate::__mount } $module, $crate::Place::Simulated($simulate), [],);
+    (tls: $($mount:tt)*) => {
+        $crate::__mount_over!(Tls, $($mount)*);
     };
-    ($module:ident, $launch:expr) => {
-        $crate::__with_rows!({ $crate::__mount } $module, $crate::Place::Real($launch), [],);
+    ($($mount:tt)*) => {
+        $crate::__mount_over!(Plain, $($mount)*);
     };
-    ($module:ident, $launch:expr, declared: { $($row:ident: $reason:expr),+ $(,)? }) => {
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mount_over {
+    ($over:ident, $module:ident, simulated $simulate:expr) => {
+        $crate::__with_rows!({ $crate::__mount } $over $module, $crate::Place::Simulated($simulate), [],);
+    };
+    ($over:ident, $module:ident, $launch:expr) => {
+        $crate::__with_rows!({ $crate::__mount } $over $module, $crate::Place::Real($launch), [],);
+    };
+    ($over:ident, $module:ident, $launch:expr, declared: { $($row:ident: $reason:expr),+ $(,)? }) => {
         $crate::__with_rows!(
             { $crate::__mount }
-            $module, $crate::Place::Real($launch), [$((stringify!($row), $reason)),+],
+            $over $module, $crate::Place::Real($launch), [$((stringify!($row), $reason)),+],
         );
     };
 }
@@ -98,15 +112,19 @@ macro_rules! mount_turns {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __mount {
-    ($module:ident, $place:expr, [$($declared:expr),*], $([$file:ident $row:ident $concern:ident $needs:ident])*) => {
+    ($over:ident $module:ident, $place:expr, [$($declared:expr),*], $([$file:ident $row:ident $concern:ident $needs:ident])*) => {
         mod $module {
             #[allow(unused_imports)]
             use super::*;
 
             const DECLARED: &[(&str, &str)] = &[$($declared),*];
             const _: () = $crate::check_declared(DECLARED);
-            const MOUNT: $crate::Mount =
-                $crate::Mount { module: module_path!(), place: $place, declared: DECLARED };
+            const MOUNT: $crate::Mount = $crate::Mount {
+                module: module_path!(),
+                place: $place,
+                transport: $crate::Transport::$over,
+                declared: DECLARED,
+            };
 
             $(
                 #[test]

@@ -24,8 +24,19 @@ pub struct Mount {
     pub module: &'static str,
     /// How machines are started.
     pub place: Place,
+    /// What connections go through.
+    pub transport: Transport,
     /// Rows that the foreign executor itself makes fail, each with the reason.
     pub declared: &'static [(&'static str, &'static str)],
+}
+
+/// What connections go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Nothing.
+    Plain,
+    /// TLS, which the machine has within it and reactors know nothing of.
+    Tls,
 }
 
 /// Where machines run.
@@ -152,7 +163,12 @@ mod tests {
     use super::*;
 
     fn mount(module: &'static str, launch: Launch) -> Mount {
-        Mount { module, place: Place::Real(launch), declared: &[("makes_no_turn_in_vain", "a reason")] }
+        Mount {
+            module,
+            place: Place::Real(launch),
+            transport: Transport::Plain,
+            declared: &[("makes_no_turn_in_vain", "a reason")],
+        }
     }
 
     #[test]

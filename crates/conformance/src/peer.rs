@@ -9,8 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::script::{Step, Tally, play};
 
-/// Enough to copy bytes, so that a thousand of them are no burden.
-const STACK: usize = 256 * 1024;
+/// Enough to copy bytes and to shake hands, so that a thousand of them are no burden.
+const STACK: usize = 512 * 1024;
 
 /// A listener that serves a fixed number of connections, each on a thread of its own.
 pub struct Peer {

@@ -1,5 +1,7 @@
 //! A machine that does what it is told from afar, writes down what it is told by the reactor, and knows the contract.
 
+mod secured;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use helenus_core::call::Settled;
 use helenus_core::reactor::{
     Action, Block, CloseCause, ConnId, Errand, Event, Filled, Flushed, Job, JobOutcome, Machine, OpenOptions,
 };
+use helenus_core::tls::Layer;
 
+use crate::Transport;
 use crate::remote::{Command, Inbox, Log, Shared, lock};
 
 /// The bytes of each stream repeat after that many; a prime, so that no buffer's size hides a shift.
@@ -34,13 +38,18 @@ enum Phase {
 
 pub(crate) struct Probe {
     shared: Arc<Shared>,
+    transport: Transport,
     phase: Phase,
     now: Time,
     conns: BTreeMap<ConnId, Stream>,
     filled: BTreeSet<ConnId>,
     actions: VecDeque<Action>,
+    /// Connections that TLS ended, whose close the reactor was not told yet: it may still tell of them.
+    doomed: BTreeSet<ConnId>,
     deadline: Option<Time>,
     room: Vec<u8>,
+    /// What TLS makes of it.
+    plain: Vec<u8>,
     bytes: Vec<u8>,
     told_to_panic: bool,
 }
@@ -48,6 +57,7 @@ pub(crate) struct Probe {
 #[derive(Default)]
 struct Stream {
     opened: bool,
+    tls: Option<Box<Layer>>,
     /// What the kernel took, and blocks that came back.
     sent: usize,
     to_send: usize,
@@ -61,21 +71,28 @@ struct Stream {
 impl Stream {
     /// Whether the reactor has to be told now that there are bytes to send.
     fn announces(&mut self) -> bool {
-        self.opened && self.to_send > 0 && !std::mem::replace(&mut self.announced, true)
+        let wants = match &self.tls {
+            None => self.to_send > 0,
+            Some(layer) => !layer.pending().is_empty() || (layer.is_secure() && self.to_send > 0),
+        };
+        self.opened && wants && !std::mem::replace(&mut self.announced, true)
     }
 }
 
 impl Probe {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, transport: Transport) -> Self {
         Self {
             shared,
+            transport,
             phase: Phase::Taken,
             now: Time::ZERO,
             conns: BTreeMap::new(),
             filled: BTreeSet::new(),
             actions: VecDeque::new(),
+            doomed: BTreeSet::new(),
             deadline: None,
             room: vec![0; ROOM],
+            plain: Vec::new(),
             bytes: pattern(0, BLOCK + PATTERN_PERIOD),
             told_to_panic: false,
         }
@@ -114,7 +131,8 @@ impl Probe {
         match command {
             Command::Nothing => {}
             Command::Open(conn, address) => {
-                self.conns.insert(conn, Stream::default());
+                let tls = self.layer(address);
+                self.conns.insert(conn, Stream { tls, ..Stream::default() });
                 let options = OpenOptions::default();
                 self.actions.push_back(Action::Open { conn, address, options });
             }
@@ -156,6 +174,9 @@ impl Probe {
         if again {
             self.violation(format!("{conn:?} was opened twice"));
         }
+        if self.is_secured(conn) {
+            return self.secure(conn);
+        }
         self.log(|log| log.opened.push(conn));
     }
 
@@ -169,7 +190,7 @@ impl Probe {
             self.violation(format!("{conn:?}, opened: {}, was closed by {cause:?}", stream.opened));
         }
         self.log(|log| {
-            log.accepted.insert(conn, stream.sent + accepted_bytes);
+            log.accepted.insert(conn, stream.accepted(accepted_bytes));
             match cause {
                 CloseCause::Connect(error) => log.refused.push((conn, error)),
                 CloseCause::Io(error) => log.broken.push((conn, error)),
@@ -197,6 +218,9 @@ impl Probe {
     }
 
     fn block_came_back(&mut self, conn: ConnId, block: &Block) {
+        if self.is_secured(conn) {
+            return self.sent_secured(conn, block);
+        }
         let Some(stream) = self.conns.get_mut(&conn) else { return };
         let start = stream.sent % PATTERN_PERIOD;
         let lent = stream.lent.take();
@@ -242,6 +266,7 @@ impl Machine for Probe {
         self.expect("handle", &[Phase::Begun]);
         self.expect_now("handle", now);
         match event {
+            Event::Closed { conn, .. } | Event::Bytes { conn, .. } if self.doomed.contains(&conn) => {}
             Event::Opened { conn } | Event::Closed { conn, .. } if !self.conns.contains_key(&conn) => {
                 self.violation(format!("{event:?} about a connection that is closed"));
             }
@@ -251,8 +276,12 @@ impl Machine for Probe {
                 if self.expect_open("Bytes", conn) && bytes.is_empty() {
                     self.violation(format!("{conn:?}: no bytes, told as some"));
                 }
-                self.receive(conn, bytes);
+                match self.is_secured(conn) {
+                    true => self.bytes_secured(conn, bytes),
+                    false => self.receive(conn, bytes),
+                }
             }
+            Event::Sent { conn, .. } if self.doomed.contains(&conn) => {}
             Event::Sent { conn, block } => {
                 self.expect_open("Sent", conn);
                 self.block_came_back(conn, &block);
@@ -278,6 +307,9 @@ impl Machine for Probe {
         }
         if !self.expect_open("fill", conn) {
             return Filled::Drained;
+        }
+        if self.is_secured(conn) {
+            return self.fill_secured(conn, read);
         }
         let mut room = std::mem::take(&mut self.room);
         let outcome = read(&mut room);
@@ -326,7 +358,11 @@ impl Machine for Probe {
     fn poll_action(&mut self, now: Time) -> Option<Action> {
         self.expect("poll_action", &[Phase::Taken]);
         self.expect_now("poll_action", now);
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if let Some(Action::Close(conn)) = &action {
+            self.doomed.remove(conn);
+        }
+        action
     }
 
     fn flush(
@@ -342,6 +378,9 @@ impl Machine for Probe {
         }
         if !self.expect_open("flush", conn) {
             return Flushed::Done;
+        }
+        if self.is_secured(conn) {
+            return self.flush_secured(conn, write);
         }
         let Some(stream) = self.conns.get_mut(&conn) else { return Flushed::Done };
         let (mut writes, mut failure, mut flushed) = (0, None, Flushed::Done);
@@ -388,6 +427,9 @@ impl Machine for Probe {
         }
         if !self.expect_open("take_block", conn) {
             return None;
+        }
+        if self.is_secured(conn) {
+            return self.take_block_secured(conn);
         }
         let stream = self.conns.get_mut(&conn)?;
         stream.announced = false;

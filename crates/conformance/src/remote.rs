@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use helenus_core::Time;
 use helenus_core::reactor::{ConnId, JobId, Seed};
 
+use crate::Transport;
 use crate::probe::Probe;
 
 /// How long a row waits for what must come. It is only ever waited for in vain.
@@ -101,9 +102,14 @@ pub(crate) struct Inbox {
 impl Remote {
     /// A probe to be grown, and its remote control.
     pub fn new() -> (Self, Seed) {
+        Self::over(Transport::Plain)
+    }
+
+    /// The same, with connections over `transport`.
+    pub fn over(transport: Transport) -> (Self, Seed) {
         let remote = Self(Arc::default());
         let shared = remote.0.clone();
-        (remote, Seed::new(move || Box::new(Probe::new(shared))))
+        (remote, Seed::new(move || Box::new(Probe::new(shared, transport))))
     }
 
     /// Tells the probe to do something. Wakes its loop if it sleeps.

@@ -14,7 +14,7 @@ use crate::mount::{Mount, Place};
 use crate::peer::{BlackHole, Peer, nobody};
 use crate::remote::PATIENCE;
 use crate::script::{Step, Tally};
-use crate::{Command, Log, Remote};
+use crate::{Command, Log, Remote, Transport, tls};
 
 /// Waits for the end of a reactor that was launched.
 pub type Ended = Box<dyn FnOnce() + Send>;
@@ -64,6 +64,7 @@ pub struct Rig {
     /// Tells the first probe what to do.
     pub remote: Remote,
     remotes: Vec<Remote>,
+    transport: Transport,
     world: World,
     _serial: MutexGuard<'static, ()>,
 }
@@ -89,7 +90,11 @@ impl Rig {
     /// Starts several machines.
     pub(crate) fn start_machines(mount: &Mount, count: usize) -> Self {
         let serial = alone();
-        let (remotes, seeds): (Vec<_>, Vec<_>) = (0..count).map(|_| Remote::new()).unzip();
+        let (remotes, seeds): (Vec<_>, Vec<_>) = (0..count).map(|_| Remote::over(mount.transport)).unzip();
+        if mount.transport == Transport::Tls {
+            // So that no row waits for certificates.
+            tls::ends();
+        }
         let world = match mount.place {
             Place::Real(launch) => {
                 let before = Belongings::count();
@@ -97,7 +102,8 @@ impl Rig {
             }
             Place::Simulated(simulate) => World::Simulated(RefCell::new(simulate(seeds))),
         };
-        Self { remote: remotes[0].clone(), remotes, world, _serial: serial }
+        let transport = mount.transport;
+        Self { remote: remotes[0].clone(), remotes, transport, world, _serial: serial }
     }
 
     /// Tells machine number `index` what to do.
@@ -135,13 +141,17 @@ impl Rig {
     /// A peer that serves `count` connections by a script.
     pub(crate) fn peer(&self, count: usize, steps: impl Into<Vec<Step>>) -> Served {
         let tally = Tally::default();
+        let mut steps = steps.into();
+        if self.transport == Transport::Tls {
+            steps.insert(0, Step::Secure);
+        }
         match &self.world {
             World::Real { .. } => {
-                let peer = Peer::scripted(count, steps.into(), tally.clone());
+                let peer = Peer::scripted(count, steps, tally.clone());
                 Served { address: peer.address(), tally, real: Some(peer) }
             }
             World::Simulated(world) => {
-                let address = world.borrow_mut().listen(count, steps.into(), tally.clone());
+                let address = world.borrow_mut().listen(count, steps, tally.clone());
                 Served { address, tally, real: None }
             }
         }

@@ -1,19 +1,20 @@
 //! What peers do, as data: a thread plays it on a real socket, a simulator in its own time.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use socket2::SockRef;
-
+use crate::wire::Wire;
 use crate::{PATTERN_PERIOD, pattern};
 
 /// One thing that a peer does. At the end of its script it closes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Step {
+    /// Shakes hands as a TLS server, before anything else; all that follows goes through that.
+    Secure,
     /// Reads so many bytes, which must be the next of the [`pattern`].
     Read(usize),
     /// Reads until the end, or until the connection is reset.
@@ -30,7 +31,7 @@ pub enum Step {
     Pause(Duration),
     /// Does nothing until the row opens the gate.
     Await(Gate),
-    /// Ends its sending side.
+    /// Ends its sending side; of TLS too.
     ShutWrite,
     /// Ends its receiving side.
     ShutRead,
@@ -98,14 +99,16 @@ impl Tally {
 }
 
 /// Plays a script on a real socket.
-pub(crate) fn play(mut stream: TcpStream, steps: &[Step], tally: &Tally) {
+pub(crate) fn play(stream: TcpStream, steps: &[Step], tally: &Tally) {
+    let mut wire = Wire::new(stream);
     let mut player = Player { read: 0, written: 0, buffer: vec![0; 64 * 1024] };
     for step in steps {
         // The driver may end the connection at any time; rows look at what came before.
-        if player.play(&mut stream, step, tally).is_err() {
+        if player.play(&mut wire, step, tally).is_err() {
             return;
         }
     }
+    wire.end();
 }
 
 struct Player {
@@ -115,17 +118,18 @@ struct Player {
 }
 
 impl Player {
-    fn play(&mut self, stream: &mut TcpStream, step: &Step, tally: &Tally) -> io::Result<()> {
+    fn play(&mut self, wire: &mut Wire, step: &Step, tally: &Tally) -> io::Result<()> {
         match step {
-            Step::Read(count) => self.read(stream, *count, tally),
-            Step::ReadToEnd => self.read(stream, usize::MAX, tally),
-            Step::Write(count) => self.write(stream, *count, 64 * 1024),
+            Step::Secure => wire.secure(),
+            Step::Read(count) => self.read(wire, *count, tally),
+            Step::ReadToEnd => self.read(wire, usize::MAX, tally),
+            Step::Write(count) => self.write(wire, *count, 64 * 1024),
             Step::WriteSingly(count) => {
-                stream.set_nodelay(true)?;
-                self.write(stream, *count, 1)
+                wire.set_nodelay()?;
+                self.write(wire, *count, 1)
             }
-            Step::Flood => self.write(stream, usize::MAX, 64 * 1024),
-            Step::Echo => io::copy(&mut &*stream, &mut &*stream).map(drop),
+            Step::Flood => self.write(wire, usize::MAX, 64 * 1024),
+            Step::Echo => self.echo(wire),
             Step::Pause(pause) => {
                 std::thread::sleep(*pause);
                 Ok(())
@@ -134,17 +138,17 @@ impl Player {
                 gate.wait();
                 Ok(())
             }
-            Step::ShutWrite => stream.shutdown(Shutdown::Write),
-            Step::ShutRead => stream.shutdown(Shutdown::Read),
-            Step::Reset => SockRef::from(&*stream).set_linger(Some(Duration::ZERO)),
+            Step::ShutWrite => wire.shut_write(),
+            Step::ShutRead => wire.shut_read(),
+            Step::Reset => wire.reset(),
         }
     }
 
-    fn read(&mut self, stream: &mut TcpStream, count: usize, tally: &Tally) -> io::Result<()> {
+    fn read(&mut self, wire: &mut Wire, count: usize, tally: &Tally) -> io::Result<()> {
         let mut left = count;
         while left > 0 {
             let room = left.min(self.buffer.len());
-            let count = stream.read(&mut self.buffer[..room])?;
+            let count = wire.read(&mut self.buffer[..room])?;
             if count == 0 {
                 return Ok(());
             }
@@ -155,16 +159,25 @@ impl Player {
         Ok(())
     }
 
-    fn write(&mut self, stream: &mut TcpStream, count: usize, piece: usize) -> io::Result<()> {
+    fn write(&mut self, wire: &mut Wire, count: usize, piece: usize) -> io::Result<()> {
         let bytes = pattern(0, piece + PATTERN_PERIOD);
         let mut left = count;
         while left > 0 {
             let start = self.written % PATTERN_PERIOD;
             let count = left.min(piece);
-            stream.write_all(&bytes[start..start + count])?;
+            wire.write_all(&bytes[start..start + count])?;
             self.written += count;
             left -= count;
         }
         Ok(())
+    }
+
+    fn echo(&mut self, wire: &mut Wire) -> io::Result<()> {
+        loop {
+            match wire.read(&mut self.buffer)? {
+                0 => return Ok(()),
+                count => wire.write_all(&self.buffer[..count])?,
+            }
+        }
     }
 }

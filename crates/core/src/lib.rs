@@ -22,6 +22,8 @@ mod sync;
 pub mod sync;
 mod syntax;
 mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod token;
 pub mod value;
 

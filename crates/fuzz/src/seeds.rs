@@ -108,8 +108,7 @@ fn requests_in(version: Version) -> Vec<Vec<u8>> {
         keyspace: is_v5.then_some("ks"),
         now_in_seconds: is_v5.then_some(1),
     };
-    let parameters =
-        |values, names| Parameters { values, options: ParameterOptions { names, ..options } };
+    let parameters = |values, names| Parameters { values, options: ParameterOptions { names, ..options } };
     let statements = vec![
         BatchStatement { query: BatchQuery::Text("INSERT"), values: Values::NONE },
         BatchStatement { query: BatchQuery::Prepared(b"id"), values: Values::new(2, &values) },

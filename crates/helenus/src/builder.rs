@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use helenus_core::call::{Call, Command, Notify, Terms};
 use helenus_core::machine::{
-    Agreed, Config, ContactPoint, ContactPointError, CounterReader, Credentials, Shared as MachineShared,
-    seed,
+    Agreed, Config, ContactPoint, CounterReader, Credentials, Shared as MachineShared, seed,
 };
 use helenus_core::protocol::{Compression, CompressionError, Consistency, Version};
 use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};
@@ -40,7 +39,7 @@ const PORT: u16 = 9042;
 #[must_use]
 pub struct SessionBuilder {
     config: Config,
-    invalid: Option<ContactPointError>,
+    invalid: Option<ConnectError>,
     limits: Limits,
     defaults: Defaults,
     reactor: Option<Box<dyn Reactor>>,
@@ -71,7 +70,7 @@ impl SessionBuilder {
     pub fn contact_point(mut self, text: impl AsRef<str>) -> Self {
         match ContactPoint::parse(text.as_ref(), PORT) {
             Ok(point) => self.config.contact_points.push(point),
-            Err(error) => self.invalid = self.invalid.or(Some(error)),
+            Err(error) => self.invalid = self.invalid.or(Some(ConnectError::ContactPoint(error))),
         }
         self
     }
@@ -125,6 +124,16 @@ impl SessionBuilder {
         self
     }
 
+    /// Secures all connections. Without it they are plain.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::Tls) -> Self {
+        match tls.build() {
+            Ok(config) => self.config.tls = Some(config),
+            Err(error) => self.invalid = self.invalid.or(Some(ConnectError::Tls(error))),
+        }
+        self
+    }
+
     /// Speaks this protocol version and no other. Without it: the highest that the server speaks, from v5 down.
     pub fn protocol_version(mut self, version: Version) -> Self {
         (self.config.version, self.config.version_fixed) = (version, true);
@@ -137,7 +146,7 @@ impl SessionBuilder {
         self
     }
 
-    /// The time for each step until a connection is ready (TCP, OPTIONS, STARTUP, authentication, USE); 5 s unless set.
+    /// The time for each step until a connection is ready (TCP, TLS, OPTIONS, STARTUP, authentication, USE); 5 s unless set.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
         self
@@ -253,7 +262,7 @@ impl SessionBuilder {
 
     fn check(&mut self) -> Result<(), ConnectError> {
         match self.invalid.take() {
-            Some(error) => Err(ConnectError::ContactPoint(error)),
+            Some(error) => Err(error),
             None if self.config.contact_points.is_empty() => Err(ConnectError::NoContactPoint),
             None => self.check_compression().and_then(|()| fork::watch().map_err(ConnectError::Launch)),
         }

@@ -228,6 +228,9 @@ pub enum ConnectError {
     ContactPoint(ContactPointError),
     /// None was given.
     NoContactPoint,
+    /// TLS can't be as it was asked for.
+    #[cfg(feature = "tls")]
+    Tls(std::sync::Arc<crate::tls::TlsSetupError>),
     /// No reactor was given, and this build has none that could be the default.
     NoReactor {
         /// Those that it has.
@@ -254,6 +257,8 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ContactPoint(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::NoContactPoint => f.write_str("no contact point was given; name at least one node of the cluster"),
             Self::NoReactor { compiled: [] } => f.write_str(
                 "this build of helenus has no reactor; turn on a feature such as `reactor-mio`, or give the builder one of \

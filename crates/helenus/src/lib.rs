@@ -44,6 +44,8 @@ mod siphash;
 mod stream;
 mod sync;
 mod thread;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod trace;
 
 pub use builder::SessionBuilder;

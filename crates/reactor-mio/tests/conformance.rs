@@ -16,3 +16,5 @@ fn callers_threads(seeds: Vec<Seed>) -> Launched {
 
 helenus_conformance::mount!(mio, threads);
 helenus_conformance::mount!(mio_caller, callers_threads);
+helenus_conformance::mount!(tls: mio_tls, threads);
+helenus_conformance::mount!(tls: mio_caller_tls, callers_threads);

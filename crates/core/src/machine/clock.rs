@@ -51,7 +51,15 @@ impl Shard {
 
     fn tick_connection(&mut self, now: Time, mut connection: Box<Connection>) {
         match connection.phase {
-            Phase::Opening { deadline } | Phase::Handshaking { deadline, .. } => {
+            Phase::Leaving { deadline } => {
+                if deadline <= now {
+                    return self.leave(now, connection);
+                }
+                self.want_tick(deadline);
+            }
+            Phase::Opening { deadline }
+            | Phase::Securing { deadline }
+            | Phase::Handshaking { deadline, .. } => {
                 if deadline <= now {
                     return self.handshake_timed_out(now, connection);
                 }

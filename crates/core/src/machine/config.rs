@@ -29,9 +29,13 @@ pub struct Config {
     pub compression: Option<Compression>,
     /// ...unless this is set: then they fail.
     pub compression_required: bool,
+    /// How connections are secured; `None`: not at all.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::tls::TlsConfig>,
     /// How connections are opened.
     pub open: OpenOptions,
-    /// For each step until a connection is ready: TCP, OPTIONS (where compression is asked for), STARTUP, each authentication step, USE.
+    /// For each step until a connection is ready: TCP, TLS, OPTIONS (where compression is asked for), STARTUP, each authentication
+    /// step, USE.
     pub handshake_timeout: Duration,
     /// A connection silent for that long gets a heartbeat (OPTIONS)...
     pub heartbeat_interval: Duration,
@@ -69,6 +73,8 @@ impl Config {
             credentials: None,
             compression: None,
             compression_required: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             open: OpenOptions::default(),
             handshake_timeout: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(30),

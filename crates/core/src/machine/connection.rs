@@ -8,6 +8,7 @@ use super::handshake::Handshake;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::streams::Streams;
+use super::{ConnectionError, Layer};
 use crate::Time;
 use crate::call::Entry;
 use crate::protocol::{Compression, Version};
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     /// What STARTUP named.
     pub(crate) compression: Option<Compression>,
     pub(crate) phase: Phase,
+    /// Between the bytes and what is below, if it is to be secured.
+    pub(crate) tls: Option<Box<Layer>>,
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
     pub(crate) streams: Streams,
@@ -39,8 +42,12 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) enum Phase {
     Opening { deadline: Time },
+    /// TLS shakes hands.
+    Securing { deadline: Time },
     Handshaking { handshake: Handshake, deadline: Time },
     Ready { since: Time },
+    /// It is given up, and only kept until TLS has said so.
+    Leaving { deadline: Time },
 }
 
 /// A statement being prepared again, and the requests that wait for it.
@@ -66,6 +73,7 @@ impl Connection {
             version,
             compression: None,
             phase: Phase::Opening { deadline: Time::ZERO },
+            tls: None,
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
             streams: Streams::new(streams_max),
@@ -83,9 +91,50 @@ impl Connection {
     pub(crate) fn handshake_step(&self) -> Option<Step> {
         match &self.phase {
             Phase::Opening { .. } => Some(Step::Tcp),
+            Phase::Securing { .. } => Some(Step::Tls),
             Phase::Handshaking { handshake, .. } => Some(handshake.step()),
-            Phase::Ready { .. } => None,
+            Phase::Ready { .. } | Phase::Leaving { .. } => None,
         }
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    /// Whether a handshake of TLS waits for its share of a turn.
+    pub(crate) fn is_postponed(&self) -> bool {
+        self.tls.as_ref().is_some_and(|layer| layer.is_postponed())
+    }
+
+    /// How many bytes of the buffer are to be left free before those that are read.
+    pub(crate) fn front(&self) -> usize {
+        self.tls.as_ref().map_or(0, |layer| layer.front())
+    }
+
+    /// What it means that the peer closed.
+    pub(crate) fn end_of_stream(&self) -> ConnectionError {
+        let cut = self.tls.as_ref().and_then(|layer| layer.end_of_stream());
+        cut.map_or_else(|| ConnectionError::ClosedByPeer(self.handshake_step()), ConnectionError::from)
+    }
+
+    /// Whether the kernel accepted nothing of what begins at `position`, and nobody can have read any of it. See
+    /// [`Outgoing::is_unsent`].
+    pub(crate) fn is_unsent(&self, position: u64, accepted_bytes: Option<usize>) -> bool {
+        match &self.tls {
+            None => self.outgoing.is_unsent(position, accepted_bytes),
+            Some(layer) => self.outgoing.is_unencrypted(position, layer.fresh(accepted_bytes)),
+        }
+    }
+
+    /// Whether the peer is to be told of an end for this reason, and can be. Makes the words ready.
+    pub(crate) fn has_last_words(&mut self, because: &ConnectionError) -> bool {
+        let leaving = self.is_leaving();
+        let Some(layer) = self.tls.as_mut().filter(|_| !leaving && because.is_ours()) else { return false };
+        // What the kernel has not taken by now may never be.
+        if layer.is_lent() || (layer.is_secure() && !layer.pending().is_empty()) {
+            return false;
+        }
+        layer.close().is_ok() && !layer.pending().is_empty()
     }
 
     /// Whether it can take another request now.

@@ -88,6 +88,10 @@ counters! {
     connections_opened,
     /// Connections that ended, also before they were ready.
     connections_closed,
+    /// TLS handshakes that were completed.
+    tls_handshakes,
+    /// Of these, those that resumed an earlier session.
+    tls_resumptions,
     /// Connections that are ready now.
     connections,
     /// Of these, connections that are not compressed although that was asked for.

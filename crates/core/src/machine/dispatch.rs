@@ -24,7 +24,7 @@ impl Shard {
                 self.waiting_due = now;
                 self.want_tick(now);
                 let closing =
-                    self.closing.get_or_insert(Closing { deadline, calls: Vec::new(), exited: false });
+                    self.closing.get_or_insert(Closing { deadline, calls: Vec::new(), exited: false, said: false });
                 closing.deadline = closing.deadline.min(deadline);
                 closing.calls.push(call);
             }
@@ -185,10 +185,22 @@ impl Shard {
     /// Once nothing is pending or the drain has taken too long: everything ends, and the loop with it.
     pub(super) fn finish_closing(&mut self, now: Time) {
         let Some(closing) = &self.closing else { return };
-        if closing.exited || (closing.deadline > now && !self.is_idle()) {
+        if !closing.exited {
+            if closing.deadline > now && !self.is_idle() {
+                return;
+            }
+            self.close_all(now);
+        }
+        // Connections that have something to say first have a deadline of their own.
+        if self.slots.iter().any(|slot| slot.connection.is_some()) {
             return;
         }
-        let calls = self.close_all(now);
+        let Some(closing) = &mut self.closing else { return };
+        if std::mem::replace(&mut closing.said, true) {
+            return;
+        }
+        let calls = std::mem::take(&mut closing.calls);
+        self.end_all(ClosedBecause::SessionClosed);
         for call in calls {
             self.desk.finish(call, Ok(Reply::Closed));
         }
@@ -217,8 +229,9 @@ impl Shard {
         }
         let connections: Vec<_> = self.slots.iter_mut().filter_map(|slot| slot.connection.take()).collect();
         for mut connection in connections {
-            for taken in connection.streams.drain() {
-                let unsent = connection.outgoing.is_unsent(taken.position, None);
+            let taken: Vec<_> = connection.streams.drain().collect();
+            for taken in taken {
+                let unsent = connection.is_unsent(taken.position, None);
                 let fate = if unsent { Fate::NeverSent } else { Fate::Unknown };
                 self.desk.fail(taken.call, RequestError::Closed { because, fate });
             }

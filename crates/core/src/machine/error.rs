@@ -14,6 +14,8 @@ use crate::protocol::{DecodeError, EncodeError, ServerError, Version};
 pub enum Step {
     /// Opening the TCP connection.
     Tcp,
+    /// The TLS handshake.
+    Tls,
     /// OPTIONS until SUPPORTED, where compression is asked for.
     Options,
     /// STARTUP until READY or AUTHENTICATE.
@@ -38,6 +40,9 @@ pub enum ConnectionError {
     ClosedByPeer(Option<Step>),
     /// Reading or writing failed.
     Io(io::Error),
+    /// TLS failed, or ended where it should not.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// The first bytes are not CQL's.
     NotCql {
         /// What came first, up to eight bytes.
@@ -112,11 +117,23 @@ pub enum ConnectionError {
     Closing,
 }
 
+#[cfg(feature = "tls")]
+impl From<crate::tls::TlsError> for ConnectionError {
+    fn from(error: crate::tls::TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
 impl ConnectionError {
+    /// Whether the connection could go on, but for this side's decision.
+    pub(crate) fn is_ours(&self) -> bool {
+        !matches!(self, Self::Connect(_) | Self::ClosedByPeer(_) | Self::Io(_))
+    }
+
     /// What the first bytes of a peer that doesn't speak CQL look like, for the message.
     fn guess(first: &[u8]) -> &'static str {
         match first {
-            [0x15, 3, ..] => "this is a TLS alert: the port wants TLS",
+            [0x15, 3, ..] => "this is a TLS alert: the port wants TLS, so give the builder a TLS configuration",
             [b'H', b'T', b'T', b'P', ..] => "this is an HTTP server",
             [b'S', b'S', b'H', b'-', ..] => "this is an SSH server",
             _ => "is this the native transport port (9042 by default)?",
@@ -128,6 +145,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "opening the TCP connection",
+            Self::Tls => "the TLS handshake (does the port have TLS?)",
             Self::Options => "OPTIONS",
             Self::Startup => "STARTUP",
             Self::Authentication => "authentication",
@@ -150,6 +168,8 @@ impl fmt::Display for ConnectionError {
                 )
             }
             Self::Io(error) => write!(f, "I/O failed: {error}"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::NotCql { first } => {
                 write!(f, "the peer doesn't speak CQL (it sent {first:02x?}); {}", Self::guess(first))
             }

@@ -163,7 +163,7 @@ impl Handshake {
             Step::Authentication => "AUTH_SUCCESS",
             Step::Keyspace => "RESULT Set_keyspace",
             Step::Options => "SUPPORTED",
-            Step::Tcp | Step::Startup => "READY or AUTHENTICATE",
+            Step::Tcp | Step::Tls | Step::Startup => "READY or AUTHENTICATE",
         }
     }
 }

@@ -29,9 +29,12 @@ pub mod planted;
 mod pool;
 mod responses;
 mod rng;
+mod secured;
 mod streams;
 #[cfg(test)]
 mod tests;
+#[cfg(not(feature = "tls"))]
+mod unsecured;
 
 pub use agreed::{Agreed, CompressionFallback, CompressionLack};
 pub use config::{Config, ContactPoint, ContactPointError, Credentials, STREAMS_MAX};
@@ -49,7 +52,10 @@ use desk::Desk;
 use node::Node;
 use outgoing::{Moved, Spares};
 use rng::Rng;
+use secured::Steps;
 use streams::NEVER;
+#[cfg(not(feature = "tls"))]
+use unsecured::{Layer, PLAIN_BYTES_MAX, layer_for};
 
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Settled};
@@ -57,6 +63,9 @@ use crate::inbox::Inbox;
 use crate::reactor::{
     Action, Block, CloseCause, ConnId, Event, Filled, Flushed, JobId, Latch, Machine, Seed,
 };
+
+#[cfg(feature = "tls")]
+use crate::tls::{Layer, PLAIN_BYTES_MAX};
 
 /// The room that one read is offered.
 const ROOM_BYTES: usize = 64 << 10;
@@ -132,7 +141,14 @@ pub struct Shard {
     jobs: u64,
     due: Time,
     rng: Rng,
+    /// When the turn began.
+    began: Time,
+    /// TLS handshakes that wait for their share of a turn, and what is left of this one's.
+    securing: VecDeque<ConnId>,
+    steps: Steps,
     receive: Vec<u8>,
+    /// What TLS makes of `receive`.
+    plain: Vec<u8>,
     /// The payload of the compressed segment that is being read.
     inflated: Vec<u8>,
     spares: Spares,
@@ -148,7 +164,10 @@ struct Slot {
 struct Closing {
     deadline: Time,
     calls: Vec<Entry>,
+    /// All connections were closed, or are leaving.
     exited: bool,
+    /// The wish to exit was said.
+    said: bool,
 }
 
 impl Shard {
@@ -180,7 +199,11 @@ impl Shard {
             jobs: 0,
             // The first turn is a tick: it begins to connect.
             due: Time::ZERO,
+            began: Time::ZERO,
+            securing: VecDeque::new(),
+            steps: Steps::default(),
             receive: Vec::new(),
+            plain: Vec::new(),
             inflated: Vec::new(),
             spares: Spares::default(),
         }
@@ -232,7 +255,7 @@ impl Shard {
         let Some(connection) = self.check_out(conn) else { return };
         let error = match cause {
             CloseCause::Connect(error) => ConnectionError::Connect(error),
-            CloseCause::Eof => ConnectionError::ClosedByPeer(connection.handshake_step()),
+            CloseCause::Eof => connection.end_of_stream(),
             CloseCause::Io(error) => ConnectionError::Io(error),
         };
         self.discard(now, connection, error, Some(accepted_bytes));
@@ -254,8 +277,20 @@ impl Shard {
     }
 }
 
+/// The TLS of a connection to this node, if it is to have one.
+#[cfg(feature = "tls")]
+fn layer_for(
+    config: &Config,
+    host: &str,
+    address: std::net::SocketAddr,
+) -> Result<Option<Box<Layer>>, ConnectionError> {
+    let Some(tls) = &config.tls else { return Ok(None) };
+    Ok(Some(Box::new(Layer::new(tls, &crate::tls::NodeAt::new(host, address))?)))
+}
+
 impl Machine for Shard {
-    fn begin(&mut self, _now: Time) {
+    fn begin(&mut self, now: Time) {
+        (self.began, self.steps) = (now, Steps::default());
         self.inbox.disarm();
         self.desk.counters.turns.add(1);
     }
@@ -266,6 +301,9 @@ impl Machine for Shard {
             Event::Bytes { conn, bytes } => {
                 let Some(mut connection) = self.check_out(conn) else { return };
                 self.received(bytes.len());
+                if connection.tls.is_some() {
+                    return self.bytes_secured(now, connection, bytes);
+                }
                 let tail = connection.incoming.move_tail(&mut self.receive, bytes.len());
                 self.receive[tail..tail + bytes.len()].copy_from_slice(bytes);
                 self.end_read(now, connection, tail + bytes.len());
@@ -273,6 +311,9 @@ impl Machine for Shard {
             Event::Sent { conn, block } => {
                 let mut moved = Moved::default();
                 let Some(connection) = self.check_out(conn) else { return self.spares.put(block.0) };
+                if connection.tls.is_some() {
+                    return self.sent_secured(now, connection, block);
+                }
                 let mut connection = connection;
                 if connection.outgoing.sent(block, &mut self.spares, &mut moved) {
                     self.mark_dirty(&mut connection);
@@ -293,10 +334,13 @@ impl Machine for Shard {
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> Filled {
         let Some(mut connection) = self.check_out(conn) else { return Filled::Drained };
+        if connection.tls.is_some() {
+            return self.fill_secured(now, connection, read);
+        }
         let tail = connection.incoming.move_tail(&mut self.receive, ROOM_BYTES);
         match read(&mut self.receive[tail..tail + ROOM_BYTES]) {
             Ok(0) => {
-                let error = ConnectionError::ClosedByPeer(connection.handshake_step());
+                let error = connection.end_of_stream();
                 self.close_connection(now, connection, error);
                 Filled::Drained
             }
@@ -322,6 +366,9 @@ impl Machine for Shard {
     }
 
     fn take_inbox(&mut self, now: Time, budget: usize) -> usize {
+        if !self.securing.is_empty() {
+            self.go_on_securing(now);
+        }
         self.pump_waiting(now);
         if self.taken.is_empty() {
             self.inbox.take(&mut self.taken);
@@ -346,6 +393,9 @@ impl Machine for Shard {
         write: &mut dyn FnMut(&[u8]) -> io::Result<usize>,
     ) -> Flushed {
         let Some(mut connection) = self.check_out(conn) else { return Flushed::Done };
+        if connection.tls.is_some() {
+            return self.flush_secured(now, connection, write);
+        }
         let mut moved = Moved::default();
         let outcome = connection.outgoing.flush(write, &mut self.spares, &mut moved);
         self.moved(moved);
@@ -364,6 +414,10 @@ impl Machine for Shard {
     fn take_block(&mut self, conn: ConnId) -> Option<Block> {
         // Written out, so that the connection and the spares can be borrowed beside each other.
         let slot = self.slots.get_mut(conn.index()).filter(|slot| slot.generation == conn.generation())?;
+        if slot.connection.as_ref()?.tls.is_some() {
+            let connection = slot.connection.take()?;
+            return self.take_block_secured(connection);
+        }
         slot.connection.as_mut()?.outgoing.take_block(&mut self.spares)
     }
 
@@ -379,6 +433,7 @@ impl Machine for Shard {
         let at_rest = self.taken.is_empty()
             && self.actions.is_empty()
             && self.dirty.is_empty()
+            && self.securing.is_empty()
             && self.desk.is_empty()
             && !self.can_serve_waiting();
         at_rest && self.inbox.arm()

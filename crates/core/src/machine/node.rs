@@ -63,6 +63,11 @@ impl Node {
         node
     }
 
+    /// The contact point's, as the user gave it.
+    pub(crate) fn host(&self) -> &str {
+        &self.point.host
+    }
+
     /// A name is looked up anew after each round in vain: all its addresses may have changed.
     fn forget_addresses(&mut self) {
         let literal = self.point.host.parse::<IpAddr>();

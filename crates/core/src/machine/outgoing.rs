@@ -1,5 +1,7 @@
 //! From frames to bytes: requests gather in one block until the reactor asks for it.
 
+mod secured;
+
 use std::io;
 
 use crate::protocol::segment::{self, lz4};

@@ -6,7 +6,7 @@ use super::connection::{Connection, Phase};
 use super::handshake::{Handshake, Next};
 use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
-use super::{CompressionLack, Config, ConnectionError, Shard, Slot, Step};
+use super::{CompressionLack, Config, ConnectionError, Shard, Slot, Step, layer_for};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;
@@ -47,6 +47,13 @@ impl Shard {
     }
 
     fn open(&mut self, now: Time, node: usize, address: std::net::SocketAddr) {
+        let layer = match layer_for(&self.config, self.nodes[node].host(), address) {
+            Ok(layer) => layer,
+            Err(error) => {
+                let cause = Arc::new(error);
+                return self.nodes[node].failed(Some(address), now, cause, &self.config, &mut self.rng);
+            }
+        };
         let index = self.free_slots.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
@@ -54,6 +61,7 @@ impl Shard {
         let id = ConnId::new(index, self.slots[index as usize].generation);
         let version = self.agreed.version().unwrap_or(self.nodes[node].version);
         let mut connection = Connection::new(id, node, address, version, self.config.streams_max);
+        connection.tls = layer;
         let deadline = now + self.config.handshake_timeout;
         connection.phase = Phase::Opening { deadline };
         connection.last_received = now;
@@ -79,16 +87,23 @@ impl Shard {
         self.maintain(now);
     }
 
-    /// TCP is there: greet the server.
+    /// TCP is there: greet the server, or secure the connection first.
     pub(super) fn opened(&mut self, now: Time, id: ConnId) {
         let Some(mut connection) = self.check_out(id) else { return };
-        match Handshake::begin(connection.version, &self.config) {
-            Ok((handshake, frame)) => {
-                self.send_step(now, &mut connection, handshake, &frame);
-                self.check_in(connection);
-            }
+        if connection.tls.is_some() {
+            return self.secure(now, connection);
+        }
+        match self.greet(now, &mut connection) {
+            Ok(()) => self.check_in(connection),
             Err(error) => self.close_connection(now, connection, error),
         }
+    }
+
+    /// Begins to speak CQL.
+    pub(super) fn greet(&mut self, now: Time, connection: &mut Connection) -> Result<(), ConnectionError> {
+        let (handshake, frame) = Handshake::begin(connection.version, &self.config)?;
+        self.send_step(now, connection, handshake, &frame);
+        Ok(())
     }
 
     /// Sends a frame of the handshake; each has a timeout of its own.
@@ -194,6 +209,10 @@ impl Shard {
         connection: Box<Connection>,
         error: ConnectionError,
     ) {
+        let (connection, error) = match self.say_last_words(now, connection, error) {
+            Ok(()) => return,
+            Err(speechless) => speechless,
+        };
         self.actions.push_back(Action::Close(connection.id));
         self.discard(now, connection, error, None);
     }
@@ -206,15 +225,33 @@ impl Shard {
         error: ConnectionError,
         accepted_bytes: Option<usize>,
     ) {
-        let slot = &mut self.slots[connection.id.index()];
+        self.release(connection.id);
+        if !connection.is_leaving() {
+            self.part(now, &mut connection, error, accepted_bytes);
+        }
+        self.maintain(now);
+    }
+
+    /// Its place in the table, for the next one.
+    pub(super) fn release(&mut self, id: ConnId) {
+        let slot = &mut self.slots[id.index()];
         slot.generation = slot.generation.wrapping_add(1);
-        self.free_slots.push(connection.id.index() as u32);
+        self.free_slots.push(id.index() as u32);
+    }
+
+    /// From here on it is no connection of its node any more, and has no requests.
+    pub(super) fn part(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        error: ConnectionError,
+        accepted_bytes: Option<usize>,
+    ) {
         self.desk.counters.connections_closed.add(1);
         let lowered = matches!(error, ConnectionError::LowerVersion(_));
         let cause = Arc::new(error);
-        self.update_node(now, &connection, &cause, lowered);
-        self.settle_requests(&mut connection, &cause, accepted_bytes);
-        self.maintain(now);
+        self.update_node(now, connection, &cause, lowered);
+        self.settle_requests(connection, &cause, accepted_bytes);
     }
 
     fn update_node(
@@ -251,7 +288,7 @@ impl Shard {
         self.desk.counters.orphans.sub(connection.streams.orphans() as u64);
         let taken: Vec<Taken> = connection.streams.drain().collect();
         for Taken { call, position, deadline } in taken {
-            let unsent = connection.outgoing.is_unsent(position, accepted_bytes);
+            let unsent = connection.is_unsent(position, accepted_bytes);
             let fate = if unsent { Fate::NeverSent } else { Fate::Unknown };
             self.retry_or_fail(connection, call, deadline, fate, cause);
         }
@@ -284,12 +321,11 @@ impl Shard {
         self.desk.fail(call, error);
     }
 
-    /// Closes every connection. Returns who waits for that.
-    pub(super) fn close_all(&mut self, now: Time) -> Vec<Entry> {
-        let calls = self.closing.as_mut().map(|closing| {
+    /// Closes every connection.
+    pub(super) fn close_all(&mut self, now: Time) {
+        if let Some(closing) = &mut self.closing {
             closing.exited = true;
-            std::mem::take(&mut closing.calls)
-        });
+        }
         let ids: Vec<_> =
             self.slots.iter().flat_map(|slot| &slot.connection).map(|connection| connection.id).collect();
         for id in ids {
@@ -297,8 +333,6 @@ impl Shard {
                 self.close_connection(now, connection, ConnectionError::Closing);
             }
         }
-        self.end_all(ClosedBecause::SessionClosed);
-        calls.unwrap_or_default()
     }
 
     /// Ends a connection whose handshake takes too long.
