@@ -167,5 +167,6 @@ mod tests {
     }
 
     helenus_conformance::mount!(polling, start);
+    helenus_conformance::mount!(tls: polling_tls, start);
 }
 // ANCHOR_END: suite

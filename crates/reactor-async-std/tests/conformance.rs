@@ -41,3 +41,6 @@ fn when_open(latch: Arc<Latch>, then: impl FnOnce() + Send + 'static) -> Ended {
 helenus_conformance::mount!(async_std_global, global);
 helenus_conformance::mount!(async_std_spawned, spawned);
 helenus_conformance::mount!(async_std_block_on, block_on);
+helenus_conformance::mount!(tls: async_std_global_tls, global);
+helenus_conformance::mount!(tls: async_std_spawned_tls, spawned);
+helenus_conformance::mount!(tls: async_std_block_on_tls, block_on);

@@ -44,3 +44,5 @@ fn cores(seeds: Vec<Seed>) -> Launched {
 
 helenus_conformance::mount!(glommio_task, task);
 helenus_conformance::mount!(glommio_cores, cores);
+helenus_conformance::mount!(tls: glommio_task_tls, task);
+helenus_conformance::mount!(tls: glommio_cores_tls, cores);

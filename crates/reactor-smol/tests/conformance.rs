@@ -85,3 +85,7 @@ helenus_conformance::mount!(smol_threads, own_threads);
 helenus_conformance::mount!(smol_executor, executor);
 helenus_conformance::mount!(smol_local_executor, local_executor);
 helenus_conformance::mount!(smol_foreign_block_on, foreign_block_on);
+helenus_conformance::mount!(tls: smol_threads_tls, own_threads);
+helenus_conformance::mount!(tls: smol_executor_tls, executor);
+helenus_conformance::mount!(tls: smol_local_executor_tls, local_executor);
+helenus_conformance::mount!(tls: smol_foreign_block_on_tls, foreign_block_on);

@@ -59,3 +59,7 @@ helenus_conformance::mount!(tokio_current_thread, current_thread);
 helenus_conformance::mount!(tokio_multi_thread, multi_thread);
 helenus_conformance::mount!(tokio_runtimes, own_runtimes);
 helenus_conformance::mount!(tokio_handle, handle);
+helenus_conformance::mount!(tls: tokio_current_thread_tls, current_thread);
+helenus_conformance::mount!(tls: tokio_multi_thread_tls, multi_thread);
+helenus_conformance::mount!(tls: tokio_runtimes_tls, own_runtimes);
+helenus_conformance::mount!(tls: tokio_handle_tls, handle);

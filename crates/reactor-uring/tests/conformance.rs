@@ -17,3 +17,5 @@ fn callers_threads(seeds: Vec<Seed>) -> Launched {
 
 helenus_conformance::mount!(uring, threads);
 helenus_conformance::mount!(uring_caller, callers_threads);
+helenus_conformance::mount!(tls: uring_tls, threads);
+helenus_conformance::mount!(tls: uring_caller_tls, callers_threads);

@@ -41,13 +41,24 @@ pub(crate) struct Connection {
 /// How far it is.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    Opening { deadline: Time },
+    Opening {
+        deadline: Time,
+    },
     /// TLS shakes hands.
-    Securing { deadline: Time },
-    Handshaking { handshake: Handshake, deadline: Time },
-    Ready { since: Time },
+    Securing {
+        deadline: Time,
+    },
+    Handshaking {
+        handshake: Handshake,
+        deadline: Time,
+    },
+    Ready {
+        since: Time,
+    },
     /// It is given up, and only kept until TLS has said so.
-    Leaving { deadline: Time },
+    Leaving {
+        deadline: Time,
+    },
 }
 
 /// A statement being prepared again, and the requests that wait for it.

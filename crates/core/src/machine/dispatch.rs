@@ -23,8 +23,12 @@ impl Shard {
                 // At once, to find what nobody wants any more, and so needs not be waited for.
                 self.waiting_due = now;
                 self.want_tick(now);
-                let closing =
-                    self.closing.get_or_insert(Closing { deadline, calls: Vec::new(), exited: false, said: false });
+                let closing = self.closing.get_or_insert(Closing {
+                    deadline,
+                    calls: Vec::new(),
+                    exited: false,
+                    said: false,
+                });
                 closing.deadline = closing.deadline.min(deadline);
                 closing.calls.push(call);
             }

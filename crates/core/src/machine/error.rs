@@ -133,7 +133,9 @@ impl ConnectionError {
     /// What the first bytes of a peer that doesn't speak CQL look like, for the message.
     fn guess(first: &[u8]) -> &'static str {
         match first {
-            [0x15, 3, ..] => "this is a TLS alert: the port wants TLS, so give the builder a TLS configuration",
+            [0x15, 3, ..] => {
+                "this is a TLS alert: the port wants TLS, so give the builder a TLS configuration"
+            }
             [b'H', b'T', b'T', b'P', ..] => "this is an HTTP server",
             [b'S', b'S', b'H', b'-', ..] => "this is an SSH server",
             _ => "is this the native transport port (9042 by default)?",

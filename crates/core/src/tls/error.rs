@@ -117,7 +117,10 @@ fn certificate(f: &mut fmt::Formatter<'_>, name: &str, problem: &CertificateErro
         P::Other(_) if is_authority(problem) => f.write_str(
             "it is an authority's certificate (CA:TRUE), which must not be a node's own: issue the node one that it signs",
         ),
-        P::BadSignature => f.write_str("was the node's keystore made of parts that don't belong together?"),
+        P::BadSignature => f.write_str(
+            "a given root has the name of the authority that signed it, but another key: is it the right root, and not an \
+             earlier one of the same name?",
+        ),
         _ => write!(f, "the node was to be '{name}'"),
     }
 }

@@ -255,8 +255,10 @@ impl Layer {
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut self.out, RECORD_OVERHEAD_MAX, |out| data.encode(out).map_err(Refused::of_encode))
-                        .map_err(TlsError::Failed)?;
+                    append(&mut self.out, RECORD_OVERHEAD_MAX, |out| {
+                        data.encode(out).map_err(Refused::of_encode)
+                    })
+                    .map_err(TlsError::Failed)?;
                 }
                 // It is behind all that was encrypted before, and before all that will be.
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),

@@ -6,8 +6,6 @@
 mod config;
 mod error;
 mod layer;
-#[cfg(test)]
-pub(crate) mod tests;
 
 pub use config::{NodeAt, TlsConfig};
 pub use error::TlsError;

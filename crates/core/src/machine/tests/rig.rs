@@ -86,6 +86,7 @@ impl Rig {
         let now = self.now;
         let mut batch = Settled::new();
         let shard = self.shard();
+        shard.begin(now);
         if shard.deadline().is_some_and(|at| at <= now) {
             shard.handle(now, Event::Tick);
         }

@@ -1,19 +1,24 @@
 //! Certificates made as they are needed, and both ends of TLS.
 
+mod front;
+
+pub use front::{Front, Visit};
+
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use helenus_core::tls::TlsConfig;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, SanType,
 };
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// An authority that signs certificates, for as long as the test runs.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -31,7 +36,11 @@ pub struct Identity {
 impl Authority {
     /// A new one, unknown to everybody.
     pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut params = CertificateParams::default();
+        // Authorities are told apart by their names.
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
@@ -97,8 +106,17 @@ impl Identity {
 
     /// A server that shows it, and takes any client; or only those with a certificate of `clients`.
     pub fn server(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
+        self.server_of(rustls::DEFAULT_VERSIONS, clients)
+    }
+
+    /// The same, of these versions of TLS.
+    pub fn server_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Option<&Authority>,
+    ) -> Arc<ServerConfig> {
         let builder =
-            ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+            ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(authority) => {
