@@ -1,12 +1,11 @@
 //! EXECUTE of a text of 16 bytes and one of 100.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
+use helenus_core::PreparedStatement;
 use helenus_core::protocol::request::{ParameterOptions, ParametersHead, put_execute_head};
 use helenus_core::protocol::{Consistency, Flags, Opcode, Version, envelope};
 use helenus_core::value::write_values;
-use helenus_core::{Opening, PreparedStatement, SeenMetadata};
 
 use crate::UNITS;
 use crate::peer::{STATEMENT_ID, markers};
@@ -69,8 +68,6 @@ pub fn statement(version: Version) -> PreparedStatement {
         result_metadata_id: version.has_segments().then(|| STATEMENT_ID.into()),
         bind_markers: markers(),
         partition_key_indexes: Box::new([0]),
-        result_columns: Arc::new([]),
-        seen: SeenMetadata::default(),
-        opening: Opening::default(),
+        ..PreparedStatement::default()
     }
 }

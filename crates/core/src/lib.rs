@@ -28,7 +28,7 @@ mod token;
 pub mod value;
 
 pub use inbox::{Inbox, Limits, Place, Refused, Rejected};
-pub use statement::{Opening, PreparedStatement, SeenMetadata};
+pub use statement::{Newer, Opening, PreparedStatement, SeenMetadata};
 pub use syntax::SyntaxError;
 pub use time::Time;
 pub use token::{RoutingKey, RoutingKeyError, Token};

@@ -14,6 +14,16 @@ pub(crate) fn values(input: &Input) -> TokenStream {
     let fields = fields(input, &of);
     let (head, this, bounds) = input.header(None, |field| bound(field, &value, &of));
     let bind = if input.by_position { quote!(bind_by_position) } else { quote!(bind_by_name) };
+    let named = (!input.by_position).then(|| {
+        quote! {
+            fn encode_named_values(
+                &self,
+                out: &mut #value::ValueWriter<'_>,
+            ) -> ::core::option::Option<::core::result::Result<(), #value::BindError>> {
+                ::core::option::Option::Some(#value::fields::bind_with_names(self, out))
+            }
+        }
+    });
     quote! {
         #fields
 
@@ -40,6 +50,8 @@ pub(crate) fn values(input: &Input) -> TokenStream {
             ) -> ::core::result::Result<(), #value::BindError> {
                 #value::fields::bind_untyped(self, out)
             }
+
+            #named
         }
     }
 }

@@ -71,8 +71,8 @@ pub fn derive_decode_row(input: proc_macro::TokenStream) -> proc_macro::TokenStr
 /// Binds this struct to the markers of a statement: each field to the markers of its name.
 ///
 /// A marker in `column = ?` has the column's name, `:name` its own, and the server makes up others, such as `[limit]`:
-/// `rename` takes them. A field without marker and a marker without field are errors. A statement that was not prepared tells no
-/// names: there the fields are bound in the order of declaration, as with `by_position`. The crate's page lists the attributes.
+/// `rename` takes them. A field without marker and a marker without field are errors. In a statement that was not prepared the
+/// server finds the fields by the same names; one too many is then no error. The crate's page lists the attributes.
 ///
 /// ```no_run
 /// #[derive(helenus::EncodeValues)]

@@ -214,7 +214,7 @@ fn markers_are_bound_by_name() {
     assert_eq!(written(&row, &markers), written(&(2_i32, 1_i32, 2_i32), &markers), "a name twice");
     let mut out = vec![9];
     let error = write_values(&row, Some(&columns(&[("x", Int)])), true, &mut out).unwrap_err();
-    assert!(matches!(&error, BindError::NoMarker(problem) if problem.name == "y"), "{error}");
+    assert!(matches!(&error, BindError::NoMarker(problem) if &*problem.name == "y"), "{error}");
     let error = write_values(&row, Some(&columns(&[("x", Int), ("z", Int)])), true, &mut out).unwrap_err();
     assert!(error.to_string().starts_with("Place<i32> has no field for bind marker 1 'z'"), "{error}");
     let error = write_values(&row, Some(&columns(&[("y", Int), ("x", Text)])), true, &mut out).unwrap_err();

@@ -15,7 +15,10 @@ use helenus_core::{Inbox, Limits};
 use crate::caller::CallerDriven;
 use crate::session::{Defaults, Shared};
 use crate::thread::Patience;
-use crate::{ConnectError, Connecting, Session, WhenFull, fork, reactor};
+use crate::timestamps::Timestamps;
+use crate::{
+    ConnectError, Connecting, MonotonicTimestamps, Session, TimestampSource, WhenFull, fork, reactor,
+};
 
 /// Cassandra's native transport port.
 const PORT: u16 = 9042;
@@ -55,6 +58,7 @@ impl SessionBuilder {
             drain: Duration::from_secs(5),
             compression: None,
             frame_bytes_max: 0,
+            timestamps: Timestamps::Monotonic(MonotonicTimestamps::new()),
         };
         Self {
             config: Config::new(Vec::new()),
@@ -213,6 +217,19 @@ impl SessionBuilder {
     /// Rows in a page of requests that don't say; 5,000 unless set.
     pub fn page_size(mut self, rows: i32) -> Self {
         self.defaults.page_size = rows.max(1);
+        self
+    }
+
+    /// Who gives writes their timestamps: [`MonotonicTimestamps`] of the session's own unless set.
+    pub fn timestamps(mut self, source: impl TimestampSource) -> Self {
+        self.defaults.timestamps = Timestamps::new(source);
+        self
+    }
+
+    /// Lets the coordinators give writes their timestamps. Two writes of one program to a cell, one after the other, are then
+    /// in order only as far as the clocks of the nodes agree.
+    pub fn server_timestamps(mut self) -> Self {
+        self.defaults.timestamps = Timestamps::Server;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use helenus_core::call::{Fate, RequestError};
@@ -55,6 +56,13 @@ pub enum Error {
         /// Whether the parent can have sent the request.
         fate: Fate,
     },
+    /// A statement of a batch can't be sent. None of the batch was.
+    Batch {
+        /// Its number, counted from 0.
+        statement: usize,
+        /// What is wrong with it.
+        error: Arc<Self>,
+    },
     /// `USE` changes one connection of many. Never sent.
     UseStatement,
     /// The paging state doesn't belong to the request. Never sent.
@@ -91,6 +99,7 @@ impl Error {
         match self {
             Self::Bind(_)
             | Self::Encode(_)
+            | Self::Batch { .. }
             | Self::WouldDeadlock
             | Self::UseStatement
             | Self::PagingState(_) => Fate::NeverSent,
@@ -167,6 +176,7 @@ impl fmt::Display for Error {
                 f,
                 "the trace {id} isn't whole {waited:?} after it was first looked for; try again later with `Session::trace`"
             ),
+            Self::Batch { statement, error } => write!(f, "statement {statement} of the batch: {error}"),
             Self::UseStatement => f.write_str(
                 "USE changes one connection of many; give the builder a keyspace, or write keyspace.table in statements",
             ),

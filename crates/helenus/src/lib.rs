@@ -23,6 +23,7 @@
 //! Every operation is a [`Request`]: inert until it is awaited, waited for ([`Request::wait`]), submitted
 //! ([`Request::submit`]) or given a callback ([`Request::on_complete`]). All four behave alike on every reactor.
 
+mod batch;
 mod builder;
 mod caller;
 mod closing;
@@ -40,14 +41,18 @@ pub mod reactor;
 mod request;
 mod response;
 mod session;
+mod settings;
 mod siphash;
+mod statement;
 mod stream;
 mod sync;
 mod thread;
 #[cfg(feature = "tls")]
+mod timestamps;
 pub mod tls;
 mod trace;
 
+pub use batch::{Batch, BatchStatement};
 pub use builder::SessionBuilder;
 pub use closing::Closing;
 pub use concurrent::{Completions, Ordered};
@@ -61,17 +66,20 @@ pub use prepared::Prepared;
 pub use request::{Context, FromAnswer, Request};
 pub use response::{Existing, Response, ResponseKind};
 pub use session::{Metrics, Session, WhenFull};
+pub use settings::Profile;
+pub use statement::Statement;
 pub use stream::{BlockingRows, RowStream};
+pub use timestamps::{MonotonicTimestamps, TimestampSource};
 pub use trace::{FetchTrace, Trace, TraceEvent};
 
-pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, RequestError};
+pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, ReprepareFailure, RequestError};
 pub use helenus_core::machine::{
     CompressionFallback, CompressionLack, ConnectionError, ContactPointError, Counters, Credentials,
 };
 pub use helenus_core::protocol::response::{Change, SchemaChange, SchemaTarget};
 pub use helenus_core::protocol::{
     ColumnSpec, ColumnType, Compression, CompressionError, Consistency, DecodeError as ProtocolError,
-    ErrorKind, ServerError, UdtType, Version,
+    ErrorKind, SerialConsistency, ServerError, UdtType, Version,
 };
 pub use helenus_core::{SyntaxError, value};
 #[cfg(feature = "derive")]

@@ -185,18 +185,23 @@ impl Binding {
         let header = Header::parse(head);
         let version = Version::from_byte(header.version)?;
         let (_, body) = request::split_payload(version, header.flags, body).ok()?;
-        let (text, parameters) = match ProtocolRequest::decode(version, header.opcode, body).ok()? {
-            ProtocolRequest::Query(query) => (query.text, query.parameters),
-            ProtocolRequest::Execute(execute) => (&*statement?.text, execute.parameters),
-            _ => return None,
-        };
+        let (text, parameters, own_keyspace) =
+            match ProtocolRequest::decode(version, header.opcode, body).ok()? {
+                ProtocolRequest::Query(query) => {
+                    (query.text, query.parameters, query.parameters.options.keyspace)
+                }
+                ProtocolRequest::Execute(execute) => {
+                    (&*statement?.text, execute.parameters, statement?.keyspace.as_deref())
+                }
+                _ => return None,
+            };
         let values = parameters.values;
         let values_key = if values.are_named() { NAMED_VALUES_KEY } else { VALUES_KEY };
         Some(Self {
             version,
             statement: siphash::hash(TEXT_KEY, text.as_bytes()),
             values: siphash::hash(values_key, values.as_bytes()),
-            keyspace: match parameters.options.keyspace.or(keyspace) {
+            keyspace: match own_keyspace.or(keyspace) {
                 Some(name) => siphash::hash(KEYSPACE_KEY, name.as_bytes()),
                 None => siphash::hash(NO_KEYSPACE_KEY, &[]),
             },

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use helenus_core::call::{Done, Fate, Notify, Unsent};
 use helenus_core::protocol::response::{Message, Response as ProtocolResponse};
-use helenus_core::protocol::{Consistency, DecodeError, Flags, Version};
+use helenus_core::protocol::{Consistency, DecodeError, Flags, SerialConsistency, Version};
 
 use crate::draft::Draft;
 use crate::session::Shared;
+use crate::settings::{Stamp, custom_payload};
 use crate::stream::{BlockingRows, RowStream};
-use crate::{BlockingPages, Error, Notes, PageStream, PagingState, Pending, Response, Session};
+use crate::{BlockingPages, Error, Notes, PageStream, PagingState, Pending, Profile, Response, Session};
 
 /// An operation on its way to be used: await it, [`wait`](Request::wait) for it, [`submit`](Request::submit) it, or give
 /// it a callback by [`on_complete`](Request::on_complete). It is `'static` and `Send`, and works on any executor.
@@ -90,9 +92,20 @@ impl<T: FromAnswer> Request<T> {
         self.with(|draft| draft.set_consistency(consistency))
     }
 
-    /// For the serial phase of a conditional statement: `SERIAL` or `LOCAL_SERIAL`.
-    pub fn serial_consistency(self, consistency: Consistency) -> Self {
-        self.with(|draft| draft.options().serial_consistency = Some(consistency))
+    /// How far the serial phase of a conditional statement goes; over all data centres unless set.
+    pub fn serial_consistency(self, consistency: SerialConsistency) -> Self {
+        self.with(|draft| draft.options().tail.serial_consistency = Some(consistency))
+    }
+
+    /// The timestamp of what is written, in microseconds since 1970, in place of the session's. `USING TIMESTAMP` in the
+    /// text wins over it, and conditional statements take none.
+    pub fn timestamp_us(self, timestamp: i64) -> Self {
+        self.with(|draft| draft.options().tail.timestamp = Some(Stamp::AtUs(timestamp)))
+    }
+
+    /// Lets the coordinator give the timestamp.
+    pub fn server_timestamp(self) -> Self {
+        self.with(|draft| draft.options().tail.timestamp = Some(Stamp::Server))
     }
 
     /// How long it may take from when the machine takes it, second attempts included.
@@ -108,12 +121,36 @@ impl<T: FromAnswer> Request<T> {
     /// Whether doing it twice is the same as doing it once. Only then is it sent again when its connection is lost and its
     /// fate unknown.
     pub fn idempotent(self, idempotent: bool) -> Self {
-        self.with(|draft| draft.terms().idempotent = idempotent)
+        self.with(|draft| draft.set_idempotent(idempotent))
     }
 
     /// Asks the server to trace it; the answer has a [`tracing_id`](Response::tracing_id).
     pub fn tracing(self) -> Self {
-        self.with(Draft::set_tracing)
+        self.with(|draft| draft.set_tracing(true))
+    }
+
+    /// Bytes for an extension of the server, by keys (v4 and later; section 2.2).
+    pub fn custom_payload<K: Into<String>, V: Into<Vec<u8>>>(
+        self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.with(|draft| draft.options().tail.custom_payload = Some(custom_payload(entries)))
+    }
+
+    /// What the server takes for the current time where time to live is concerned, in seconds since 1970 (v5).
+    pub fn now_in_seconds(self, now: i32) -> Self {
+        self.with(|draft| draft.options().tail.now_in_seconds = Some(now))
+    }
+
+    /// Sends it to this node alone, as [`coordinator`](Response::coordinator) names it. Without a connection to that node it
+    /// fails ([`RequestError::NotConnected`](crate::RequestError::NotConnected)).
+    pub fn node(self, node: SocketAddr) -> Self {
+        self.with(|draft| draft.terms().rare().node = Some(node))
+    }
+
+    /// As if all that `profile` says were said here.
+    pub fn profile(self, profile: &Profile) -> Self {
+        self.with(|draft| draft.say_all(Some(&profile.0)))
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Draft)) -> Self {
@@ -183,7 +220,7 @@ impl<T: FromAnswer> Request<T> {
 impl Request<Response> {
     /// At most so many rows in a page. The server takes it for a hint.
     pub fn page_size(self, rows: i32) -> Self {
-        self.with(|draft| draft.options().page_size = Some(rows.max(1)))
+        self.with(|draft| draft.options().tail.page_size = Some(rows.max(1)))
     }
 
     /// Goes on where an earlier page of the same statement with the same values ended. A state of another one is

@@ -300,6 +300,9 @@ fn page(answer: &Done, rows: ProtocolRows<'_>, keyspace: Option<&str>) -> Result
         return Err(Error::Response { node: answer.coordinator(), error });
     }
     learn(answer, &rows, &columns);
+    if let (Some(statement), Some(_)) = (&answer.terms().statement, &rows.metadata.columns) {
+        statement.learn_columns(rows.metadata.new_metadata_id, &columns);
+    }
     let content_at = answer.body().len() - rows.content.len();
     let paging_state = rows.metadata.paging_state.map(|state| PagingState::of(answer, keyspace, state));
     Ok(Page { columns, row_count: rows.row_count, content_at, paging_state })

@@ -16,9 +16,11 @@ use helenus_core::value::EncodeValues;
 use crate::caller::CallerDriven;
 use crate::closing::Closing;
 use crate::draft::Draft;
+use crate::prepared::Preparing;
 use crate::request::{Origin, Request};
 use crate::thread::Patience;
-use crate::{Completions, Error, Prepared, Response, SessionBuilder, fork, thread};
+use crate::timestamps::Timestamps;
+use crate::{Batch, Completions, Error, Prepared, Response, SessionBuilder, Statement, fork, thread};
 
 /// A session with a cluster. Cheap to clone and to share between threads; one is enough for a program.
 ///
@@ -65,6 +67,7 @@ pub(crate) struct Defaults {
     /// What was asked for; connections may do without.
     pub(crate) compression: Option<Compression>,
     pub(crate) frame_bytes_max: u32,
+    pub(crate) timestamps: Timestamps,
 }
 
 /// What becomes of a request when too many are in flight.
@@ -86,6 +89,9 @@ pub struct Metrics {
     pub counters: Counters,
     /// Requests accepted and not finished.
     pub in_flight: usize,
+    /// Timestamps that were more than a second later than the clock
+    /// ([`MonotonicTimestamps::ahead`](crate::MonotonicTimestamps::ahead)).
+    pub timestamps_ahead: u64,
 }
 
 impl Session {
@@ -110,17 +116,23 @@ impl Session {
         SessionBuilder::new()
     }
 
-    /// A statement that is not prepared. `values` go to its markers in their natural types
-    /// ([`value`](crate::value)); where types matter, prepare it.
-    pub fn query(&self, text: impl AsRef<str>, values: impl EncodeValues) -> Request<Response> {
-        let draft = Draft::query(self.version(), &self.0.defaults, text.as_ref(), &values);
+    /// A statement that is not prepared: text, or a [`Statement`] with settings. `values` go to its markers in their natural
+    /// types ([`value`](crate::value)), in order or, if they have names, by these; where types matter, prepare it.
+    pub fn query<'a>(
+        &self,
+        statement: impl Into<Statement<'a>>,
+        values: impl EncodeValues,
+    ) -> Request<Response> {
+        let draft = Draft::query(self.version(), &self.0.defaults, &statement.into(), &values);
         Request::new(self, draft, ())
     }
 
     /// Prepares a statement, on one node; others prepare it when they first see it. Prepare once, execute often.
-    pub fn prepare(&self, text: impl AsRef<str>) -> Request<Prepared> {
-        let text = text.as_ref();
-        Request::new(self, Draft::prepare(self.version(), &self.0.defaults, text), text.into())
+    pub fn prepare<'a>(&self, statement: impl Into<Statement<'a>>) -> Request<Prepared> {
+        let statement = statement.into();
+        let draft = Draft::prepare(self.version(), &self.0.defaults, &statement);
+        let context = Preparing { text: statement.text().into(), settings: statement.settings().cloned() };
+        Request::new(self, draft, context)
     }
 
     /// A prepared statement with values for its markers, checked and encoded here and now. What is wrong with them
@@ -128,6 +140,11 @@ impl Session {
     pub fn execute(&self, prepared: &Prepared, values: impl EncodeValues) -> Request<Response> {
         let draft = Draft::execute(self.version(), &self.0.defaults, prepared, &values);
         Request::new(self, draft, ())
+    }
+
+    /// Several writes as one request. The batch can be used again.
+    pub fn batch(&self, batch: &Batch) -> Request<Response> {
+        Request::new(self, Draft::batch(self.version(), &self.0.defaults, batch), ())
     }
 
     /// Runs `requests` with at most `limit` of them in flight, at least one. The results come as they finish, each with
@@ -166,7 +183,8 @@ impl Session {
 
     /// What the session has counted.
     pub fn metrics(&self) -> Metrics {
-        let mut metrics = Metrics::default();
+        let timestamps_ahead = self.0.defaults.timestamps.ahead();
+        let mut metrics = Metrics { timestamps_ahead, ..Metrics::default() };
         for (counters, inbox) in self.0.counters.iter().zip(&self.0.inboxes) {
             metrics.counters += counters.snapshot();
             metrics.in_flight += inbox.in_flight();

@@ -134,7 +134,7 @@ impl Users {
         let way = rng.index(3);
         let number = self.history.submitted(self.now, asked);
         let frame = wire::request(number, statement.as_deref(), padding as usize, version);
-        let terms = Terms { timeout: asked.timeout, idempotent: asked.idempotent, statement };
+        let terms = Terms { timeout: asked.timeout, idempotent: asked.idempotent, statement, rare: None };
         let submitted =
             frame.map(|frame| self.inbox.submit(Command::Send(frame), terms, self.notify(way, number)));
         match submitted {

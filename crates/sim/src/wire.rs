@@ -1,7 +1,5 @@
 //! The frames that users and nodes exchange. Each request carries its number, and each answer that of its request.
 
-use std::sync::Arc;
-
 use helenus_core::PreparedStatement;
 use helenus_core::protocol::request::{Execute, Parameters, Query, Request, Values};
 use helenus_core::protocol::response::{Message, Response, ResultMessage, Rows, RowsMetadata};
@@ -26,11 +24,7 @@ pub(crate) fn statement(number: usize, version: Version) -> PreparedStatement {
         id: statement_id(&text).into(),
         text: text.into(),
         result_metadata_id: version.has_segments().then(|| [1, 2].into()),
-        bind_markers: Arc::new([]),
-        partition_key_indexes: Box::new([]),
-        result_columns: Arc::new([]),
-        seen: helenus_core::SeenMetadata::default(),
-        opening: helenus_core::Opening::default(),
+        ..PreparedStatement::default()
     }
 }
 

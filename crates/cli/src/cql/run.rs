@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use helenus::value::Uuid;
-use helenus::{Consistency, Error, Request, Response, Session, Trace};
+use helenus::{Consistency, Error, Request, Response, SerialConsistency, Session, Trace};
 
 use super::connect::Connector;
 use super::output::{Failure, Format, Sheet};
@@ -141,8 +141,8 @@ impl<W: Write> Runner<W> {
             self.session.query(text, ()).consistency(self.consistency).page_size(self.page_size);
         if let Some(serial) = self.serial_consistency {
             request = request.serial_consistency(match serial {
-                Serial::Serial => Consistency::Serial,
-                Serial::LocalSerial => Consistency::LocalSerial,
+                Serial::Serial => SerialConsistency::Serial,
+                Serial::LocalSerial => SerialConsistency::LocalSerial,
             });
         }
         if self.tracing { request.tracing() } else { request }

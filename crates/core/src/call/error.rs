@@ -94,6 +94,11 @@ pub enum RequestError {
         /// What went wrong.
         reason: ReprepareFailure,
     },
+    /// It was to go to one node alone, and that one has no connection; it was not sent.
+    NotConnected {
+        /// The node.
+        node: SocketAddr,
+    },
     /// The frame is longer than the limit; it was not sent.
     TooLong {
         /// Its length.
@@ -111,6 +116,10 @@ pub enum ReprepareFailure {
     IdChanged,
     /// The node still doesn't know it, after several attempts.
     StillUnprepared,
+    /// The types of its bind markers are others now, so that the values would be taken for something else.
+    MarkersChanged,
+    /// The node misses a statement that the request doesn't have.
+    UnknownId,
     /// What the node answered to PREPARE makes no sense.
     BadAnswer,
 }
@@ -119,7 +128,10 @@ impl RequestError {
     /// Whether the server can have seen the request.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Overloaded { .. } | Self::NoConnection(_) | Self::TooLong { .. } => Fate::NeverSent,
+            Self::Overloaded { .. }
+            | Self::NoConnection(_)
+            | Self::NotConnected { .. }
+            | Self::TooLong { .. } => Fate::NeverSent,
             // UNPREPARED is the server's word that it did not execute.
             Self::Reprepare { .. } => Fate::NeverSent,
             Self::TimedOut { node: None, .. } => Fate::NeverSent,
@@ -161,6 +173,11 @@ impl fmt::Display for ReprepareFailure {
             Self::StillUnprepared => {
                 "the node keeps forgetting it; is its cache of prepared statements too small?"
             }
+            Self::MarkersChanged => {
+                "the types of its bind markers have changed since (ALTER TABLE, or the table was made anew); bind the values \
+                 anew"
+            }
+            Self::UnknownId => "it means one that the request doesn't have",
             Self::BadAnswer => "the node's answer to PREPARE can't be read",
         })
     }
@@ -203,6 +220,10 @@ impl fmt::Display for RequestError {
             Self::Reprepare { node, reason } => {
                 write!(f, "{node} doesn't know the prepared statement: {reason}")
             }
+            Self::NotConnected { node } => write!(
+                f,
+                "the request was for {node} alone, which has no connection now; try again later, or name no node"
+            ),
             Self::TooLong { bytes, bytes_max } => {
                 write!(f, "the request has {bytes} bytes, more than the {bytes_max} allowed; split it")
             }

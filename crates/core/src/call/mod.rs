@@ -60,6 +60,47 @@ pub struct Terms {
     pub idempotent: bool,
     /// For EXECUTE: what to prepare again on a node that doesn't know the statement.
     pub statement: Option<Arc<PreparedStatement>>,
+    /// In a box, for few requests have any of it.
+    pub rare: Option<Box<RareTerms>>,
+}
+
+/// What is to be known of few requests.
+#[derive(Clone, Debug, Default)]
+pub struct RareTerms {
+    /// The only node that it may be sent to.
+    pub node: Option<SocketAddr>,
+    /// For BATCH: what of it is prepared, to be prepared again on a node that doesn't know it.
+    pub statements: Vec<Arc<PreparedStatement>>,
+}
+
+impl Terms {
+    /// The rare ones, to be changed.
+    pub fn rare(&mut self) -> &mut RareTerms {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The only node that it may be sent to, if there is one.
+    #[inline]
+    pub(crate) fn node(&self) -> Option<SocketAddr> {
+        self.rare.as_ref()?.node
+    }
+
+    /// Whether the server may not know a statement of it.
+    #[inline]
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.statement.is_some() || self.rare.as_ref().is_some_and(|rare| !rare.statements.is_empty())
+    }
+
+    /// The statement that the server calls `id`. An EXECUTE has but one.
+    pub(crate) fn statement_called(&self, id: &[u8]) -> Option<&Arc<PreparedStatement>> {
+        let of_batch = || self.rare.as_ref()?.statements.iter().find(|statement| *statement.id == *id);
+        self.statement.as_ref().or_else(of_batch)
+    }
+
+    /// How many statements a server may not know one after another.
+    pub(crate) fn statements(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.statements.len())
+    }
 }
 
 /// Called on the machine's thread with a request that has come to its end.

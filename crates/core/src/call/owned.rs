@@ -28,6 +28,8 @@ pub(super) struct Rare {
     pub(super) lost: Option<(SocketAddr, Arc<ConnectionError>)>,
     /// The envelope that was sent, where the answer may not be all of the result.
     pub(super) request: Vec<u8>,
+    /// How often a node didn't know a statement of it.
+    pub(super) unprepared: u32,
 }
 
 /// What came of it.

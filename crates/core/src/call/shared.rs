@@ -94,8 +94,11 @@ impl Shared {
     pub(super) fn clear(&mut self) {
         self.kind = Kind::Send;
         // All of them by name, so that none is forgotten.
-        let Terms { timeout, idempotent, statement: _ } = &mut self.terms;
+        let Terms { timeout, idempotent, statement: _, rare } = &mut self.terms;
         (*timeout, *idempotent) = (None, false);
+        if rare.is_some() {
+            *rare = None;
+        }
         self.for_callback = false;
         self.cancelled = AtomicBool::new(false);
         self.state = AtomicU8::new(0);
@@ -533,6 +536,15 @@ impl Entry {
     /// How many attempts were made.
     pub(crate) fn attempts(&mut self) -> u8 {
         self.owned().attempts
+    }
+
+    /// The last attempt came to a node that doesn't know a statement of it, and so is none. Says how often that was so.
+    pub(crate) fn was_unprepared(&mut self) -> u32 {
+        let owned = self.owned();
+        owned.attempts = owned.attempts.saturating_sub(1);
+        let rare = owned.rare.get_or_insert_default();
+        rare.unprepared = rare.unprepared.saturating_add(1);
+        rare.unprepared
     }
 
     /// The last attempt may or may not have been carried out, and there will be another one.

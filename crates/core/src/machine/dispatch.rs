@@ -1,10 +1,15 @@
 //! From the inbox to a connection.
 
+use std::net::SocketAddr;
+
 use super::connection::Connection;
 use super::streams::{NEVER, Occupant};
 use super::{Closing, Shard};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Kind, Reply, RequestError};
+
+/// Requests for one node that wait for room there while others overtake them; beyond, the others wait too.
+const OVERTAKEN_MAX: usize = 64;
 
 impl Shard {
     /// Begins what a user submitted.
@@ -64,6 +69,9 @@ impl Shard {
     /// Puts the request on the next ready connection that has room. Gives it back if there is none.
     #[inline(always)]
     pub(super) fn assign(&mut self, call: Entry, deadline: Time) -> Option<Entry> {
+        if let Some(node) = call.terms.node() {
+            return self.assign_to(node, call, deadline);
+        }
         for _ in 0..self.ready.len() {
             if self.next_ready >= self.ready.len() {
                 self.next_ready = 0;
@@ -80,6 +88,48 @@ impl Shard {
             return None;
         }
         Some(call)
+    }
+
+    /// The same for a request that is for one node. Without a connection to it, ready or being opened, it fails.
+    #[cold]
+    fn assign_to(&mut self, node: SocketAddr, call: Entry, deadline: Time) -> Option<Entry> {
+        self.next_ready = self.next_ready.wrapping_add(1);
+        for turn in 0..self.ready.len() {
+            let slot = self.ready[self.next_ready.wrapping_add(turn) % self.ready.len()] as usize;
+            let fits = |connection: &mut Box<Connection>| connection.address == node && connection.has_room();
+            if let Some(mut connection) = self.slots[slot].connection.take_if(fits) {
+                self.send(&mut connection, call, deadline);
+                self.slots[slot].connection = Some(connection);
+                return None;
+            }
+        }
+        if self.has_connection(node) {
+            return Some(call);
+        }
+        self.desk.fail(call, RequestError::NotConnected { node });
+        None
+    }
+
+    fn has_connection(&self, node: SocketAddr) -> bool {
+        self.slots.iter().flat_map(|slot| &slot.connection).any(|connection| connection.address == node)
+    }
+
+    /// Whether a request waits although a connection has room: one was lost, or emptied its backlog, after the inbox was
+    /// taken.
+    pub(super) fn can_serve_waiting(&self) -> bool {
+        let connections = || self.ready.iter().flat_map(|slot| &self.slots[*slot as usize].connection);
+        for (call, _) in self.waiting.iter().take(OVERTAKEN_MAX + 1) {
+            match call.terms.node() {
+                None => return connections().any(|connection| connection.has_room()),
+                Some(node) => {
+                    let mut its = connections().filter(|connection| connection.address == node);
+                    if its.any(|connection| connection.has_room()) || !self.has_connection(node) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
     }
 
     /// Puts the request on this connection, which has room.
@@ -110,20 +160,30 @@ impl Shard {
         self.desk.counters.waiting.add(1);
     }
 
-    /// Gives waiting requests what room there is, oldest first.
+    /// Gives waiting requests what room there is, oldest first. Those for one node that has none are overtaken.
     pub(super) fn pump_waiting(&mut self, now: Time) {
+        let mut overtaken = Vec::new();
         while let Some((call, deadline)) = self.waiting.pop_front() {
             if call.is_cancelled() {
                 self.desk.drop_cancelled(&call);
             } else if deadline <= now {
                 self.fail_waiting(call);
             } else if let Some(call) = self.assign(call, deadline) {
+                if call.terms.node().is_some() && overtaken.len() < OVERTAKEN_MAX {
+                    overtaken.push((call, deadline));
+                    continue;
+                }
                 self.waiting.push_front((call, deadline));
-                return;
+                break;
             }
             self.desk.counters.waiting.sub(1);
         }
-        self.waiting_due = NEVER;
+        for waiting in overtaken.into_iter().rev() {
+            self.waiting.push_front(waiting);
+        }
+        if self.waiting.is_empty() {
+            self.waiting_due = NEVER;
+        }
     }
 
     /// Fails those who waited too long.

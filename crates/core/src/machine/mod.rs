@@ -225,13 +225,6 @@ impl Shard {
         self.due = self.due.min(at);
     }
 
-    /// Whether a request waits although a connection has room: one was lost, or emptied its backlog, after the inbox was
-    /// taken.
-    fn can_serve_waiting(&self) -> bool {
-        let mut ready = self.ready.iter().flat_map(|slot| &self.slots[*slot as usize].connection);
-        !self.waiting.is_empty() && ready.any(|connection| connection.has_room())
-    }
-
     /// Whether anything is left that a drain waits for.
     fn is_idle(&self) -> bool {
         self.waiting.is_empty()

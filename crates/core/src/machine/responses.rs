@@ -11,8 +11,9 @@ use crate::protocol::request::Prepare;
 use crate::protocol::response::{Message, Response, ResultMessage};
 use crate::protocol::{DecodeError, ErrorKind, Header, Opcode};
 
-/// How often one request may find its statement unknown, over all nodes that it is sent to.
-const REPREPARES_MAX: u8 = 8;
+/// How often one request may find its statement unknown, over all nodes that it is sent to; a batch may once more for each
+/// of its statements.
+const REPREPARES_MAX: usize = 8;
 
 impl Shard {
     /// Takes every whole envelope out of `bytes`.
@@ -192,9 +193,9 @@ impl Shard {
         if call.is_cancelled() {
             return self.desk.drop_cancelled(&call);
         }
-        if header.opcode == Opcode::Error.byte() && call.terms.statement.is_some() {
-            if let Ok(ErrorKind::Unprepared { .. }) = self.error_kind(connection, header, body.bytes()) {
-                return self.reprepare(connection, call, deadline);
+        if header.opcode == Opcode::Error.byte() && call.terms.is_prepared() {
+            if let Ok(ErrorKind::Unprepared { id }) = self.error_kind(connection, header, body.bytes()) {
+                return self.reprepare(connection, call, &id, deadline);
             }
         }
         self.desk.answer(call, header, connection.address, body);
@@ -215,12 +216,21 @@ impl Shard {
     }
 
     /// The node doesn't know the statement: prepare it on this very connection, once for all who want it.
-    fn reprepare(&mut self, connection: &mut Connection, mut call: Entry, deadline: Time) {
-        let Some(statement) = call.terms.statement.clone() else { return };
-        if call.attempts() >= REPREPARES_MAX {
-            let reason = ReprepareFailure::StillUnprepared;
-            return self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason });
-        }
+    fn reprepare(&mut self, connection: &mut Connection, mut call: Entry, id: &[u8], deadline: Time) {
+        let times = call.was_unprepared();
+        let found = match call.terms.statement_called(id) {
+            None => Err(ReprepareFailure::UnknownId),
+            Some(_) if times as usize >= REPREPARES_MAX + call.terms.statements() => {
+                Err(ReprepareFailure::StillUnprepared)
+            }
+            Some(statement) => Ok(statement.clone()),
+        };
+        let statement = match found {
+            Ok(statement) => statement,
+            Err(reason) => {
+                return self.desk.fail(call, RequestError::Reprepare { node: connection.address, reason });
+            }
+        };
         // The time that preparing takes counts as the request's own.
         self.want_tick(deadline);
         let known = connection.preparing.iter_mut().find(|preparing| preparing.statement.id == statement.id);
@@ -229,7 +239,7 @@ impl Shard {
         }
         let version = connection.version;
         let request = frame(version, Opcode::Prepare, |out| {
-            Prepare { text: &statement.text, keyspace: None }.put(version, out)
+            Prepare { text: &statement.text, keyspace: statement.keyspace.as_deref() }.put(version, out)
         });
         let Ok(request) = request else {
             // It was prepared before, so it fits; a text that doesn't can't be prepared again.
@@ -254,7 +264,10 @@ impl Shard {
             Response::decode(connection.version, header, body).map(|response| response.message)
         });
         let failure = match decoded {
-            Ok(Message::Result(ResultMessage::Prepared(prepared))) if prepared.id == &*statement.id => None,
+            Ok(Message::Result(ResultMessage::Prepared(prepared))) if prepared.id == &*statement.id => {
+                statement.learn(&prepared);
+                (!statement.may_bind_as(&prepared)).then_some(ReprepareFailure::MarkersChanged)
+            }
             Ok(Message::Result(ResultMessage::Prepared(_))) => Some(ReprepareFailure::IdChanged),
             // The server's own error says best why: the table is gone, say.
             Ok(Message::Error(_)) => {

@@ -79,6 +79,25 @@ impl Consistency {
     }
 }
 
+/// How far the serial phase of a conditional statement goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SerialConsistency {
+    /// Linearizable, over all data centres.
+    #[default]
+    Serial,
+    /// Linearizable, within the coordinator's data centre.
+    LocalSerial,
+}
+
+impl From<SerialConsistency> for Consistency {
+    fn from(serial: SerialConsistency) -> Self {
+        match serial {
+            SerialConsistency::Serial => Self::Serial,
+            SerialConsistency::LocalSerial => Self::LocalSerial,
+        }
+    }
+}
+
 impl fmt::Display for Consistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

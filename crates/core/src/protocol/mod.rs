@@ -40,7 +40,7 @@ pub mod wire;
 
 pub use column_type::{ColumnType, UdtType};
 pub use compression::{Compression, CompressionError};
-pub use consistency::{Consistency, UnknownConsistency};
+pub use consistency::{Consistency, SerialConsistency, UnknownConsistency};
 pub use envelope::Header;
 pub use error::{DecodeError, EncodeError};
 pub use opcode::{Flags, Opcode};

@@ -3,8 +3,8 @@
 use super::{BindError, EncodeValue, ValueWriter};
 use crate::protocol::ColumnSpec;
 
-/// Values for the bind markers of a statement, in their order: a tuple of up to 16, an array, slice or `Vec` of one
-/// type, `()` for none, and references to these.
+/// Values for the bind markers of a statement. In the markers' order: a tuple of up to 16, an array, slice or `Vec` of one
+/// type, `()` for none. By name: a struct that derives it, a map from names, [`Named`](super::Named). And references to these.
 ///
 /// ```
 /// use helenus_core::value::write_values;
@@ -29,6 +29,40 @@ pub trait EncodeValues {
     /// # Errors
     /// [`BindError`], naming the value by its index.
     fn encode_untyped_values(&self, out: &mut ValueWriter<'_>) -> Result<(), BindError>;
+
+    /// If these values go by name: appends a `[string]`, its name, before each `[value]` in its natural type.
+    ///
+    /// # Errors
+    /// [`BindError`], naming the value by its index.
+    fn encode_named_values(&self, out: &mut ValueWriter<'_>) -> Option<Result<(), BindError>> {
+        let _ = out;
+        None
+    }
+}
+
+/// Appends the values of a QUERY, whose markers nobody knows before the server does, and returns how many they are and
+/// whether each has its name before it.
+///
+/// # Errors
+/// [`BindError`]; `out` is then as it was.
+pub fn write_query_values<V: EncodeValues + ?Sized>(
+    values: &V,
+    unset_allowed: bool,
+    out: &mut Vec<u8>,
+) -> Result<(u16, bool), BindError> {
+    let start = out.len();
+    match values.encode_named_values(&mut ValueWriter::new(out, unset_allowed)) {
+        None => Ok((write_values(values, None, unset_allowed, out)?, false)),
+        Some(written) => {
+            let count = values.value_count();
+            let counted =
+                written.and_then(|()| u16::try_from(count).map_err(|_| BindError::TooMany { values: count }));
+            if counted.is_err() {
+                out.truncate(start);
+            }
+            Ok((counted?, true))
+        }
+    }
 }
 
 /// Appends `values`, one `[value]` after another, and returns how many they are: what follows the \<n\> of QUERY, EXECUTE
@@ -72,6 +106,10 @@ impl<V: EncodeValues + ?Sized> EncodeValues for &V {
     #[inline]
     fn encode_untyped_values(&self, out: &mut ValueWriter<'_>) -> Result<(), BindError> {
         (**self).encode_untyped_values(out)
+    }
+
+    fn encode_named_values(&self, out: &mut ValueWriter<'_>) -> Option<Result<(), BindError>> {
+        (**self).encode_named_values(out)
     }
 }
 

@@ -200,15 +200,15 @@ pub enum BindError {
         /// Values given.
         values: usize,
     },
-    /// No field of a struct has the name of this marker.
+    /// No value has the name of this marker.
     NoValue(Box<NoValue>),
-    /// A field of a struct has the name of no marker.
+    /// A value has the name of no marker.
     NoMarker(Box<NoMarker>),
     /// One value doesn't fit.
     Value(Box<BindProblem>),
 }
 
-/// A marker that no field of a struct has the name of.
+/// A marker that no value has the name of.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NoValue {
@@ -216,18 +216,18 @@ pub struct NoValue {
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
-    /// The struct, as the compiler names it.
-    pub rust_type: &'static str,
+    /// The struct whose fields are the values, as the compiler names it; `None` for values that came with their names.
+    pub rust_type: Option<&'static str>,
 }
 
-/// A field of a struct that has the name of no marker.
+/// A value that has the name of no marker.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NoMarker {
-    /// The name of the field's column.
-    pub name: &'static str,
-    /// The struct, as the compiler names it.
-    pub rust_type: &'static str,
+    /// The value's name.
+    pub name: Box<str>,
+    /// The struct whose field it is, as the compiler names it; `None` for values that came with their names.
+    pub rust_type: Option<&'static str>,
 }
 
 /// Which value can't be bound, and why.
@@ -249,17 +249,13 @@ impl BindError {
     }
 
     #[cold]
-    pub(super) fn no_value<T>(index: usize, marker: &ColumnSpec) -> Self {
-        Self::NoValue(Box::new(NoValue {
-            index,
-            name: Arc::clone(&marker.name),
-            rust_type: type_name::<T>(),
-        }))
+    pub(super) fn no_value(index: usize, marker: &ColumnSpec, rust_type: Option<&'static str>) -> Self {
+        Self::NoValue(Box::new(NoValue { index, name: Arc::clone(&marker.name), rust_type }))
     }
 
     #[cold]
-    pub(super) fn no_marker<T>(name: &'static str) -> Self {
-        Self::NoMarker(Box::new(NoMarker { name, rust_type: type_name::<T>() }))
+    pub(super) fn no_marker(name: &str, rust_type: Option<&'static str>) -> Self {
+        Self::NoMarker(Box::new(NoMarker { name: name.into(), rust_type }))
     }
 }
 
@@ -274,6 +270,9 @@ impl fmt::Display for BindError {
             }
             Self::NoValue(problem) => {
                 let NoValue { index, name, rust_type } = &**problem;
+                let Some(rust_type) = rust_type else {
+                    return write!(f, "no value was given for bind marker {index} '{name}'");
+                };
                 let rust = short_type_name(rust_type);
                 write!(
                     f,
@@ -282,6 +281,13 @@ impl fmt::Display for BindError {
             }
             Self::NoMarker(problem) => {
                 let NoMarker { name, rust_type } = &**problem;
+                let Some(rust_type) = rust_type else {
+                    return write!(
+                        f,
+                        "the statement has no bind marker '{name}', for which a value was given; names that aren't quoted \
+                         in CQL are lower case"
+                    );
+                };
                 let rust = short_type_name(rust_type);
                 write!(
                     f,

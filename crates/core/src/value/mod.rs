@@ -58,6 +58,7 @@ mod error;
 pub mod fields;
 mod foreign;
 mod map;
+mod named;
 mod number;
 mod raw;
 mod rest;
@@ -73,7 +74,7 @@ mod writer;
 mod tests;
 
 pub use absent::{MaybeEmpty, MaybeUnset, Unset};
-pub use bind::{EncodeValues, write_values};
+pub use bind::{EncodeValues, write_query_values, write_values};
 pub use clock::{Date, TimeOfDay, Timestamp};
 pub use decode::DecodeValue;
 pub use duration::CqlDuration;
@@ -83,6 +84,7 @@ pub use error::{
     BindError, BindProblem, CellProblem, ColumnProblem, ContentProblem, DecodeError, DecodeValueError,
     EncodeError, MissingColumn, NoMarker, NoValue, ParseValueError, TypeMismatch,
 };
+pub use named::Named;
 pub use number::{Counter, Decimal, VarInt};
 pub use raw::{RawCell, RawRow};
 pub use rest::AfterFirst;

@@ -42,6 +42,17 @@ impl<'b> ValueWriter<'b> {
         Ok(())
     }
 
+    /// The name of the value that comes next, where values have names: a `[string]`.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] from 64 KiB on.
+    pub fn name(&mut self, name: &str) -> Result<(), EncodeError> {
+        let length = u16::try_from(name.len()).map_err(|_| EncodeError::TooLong { bytes: name.len() })?;
+        self.out.extend_from_slice(&length.to_be_bytes());
+        self.out.extend_from_slice(name.as_bytes());
+        Ok(())
+    }
+
     /// A value of any length, zero included.
     ///
     /// # Errors

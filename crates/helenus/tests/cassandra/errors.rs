@@ -1,6 +1,6 @@
 //! What the server refuses, warns of and traces.
 
-use helenus::{Consistency, Error, ErrorKind, Version};
+use helenus::{Consistency, Error, ErrorKind, SerialConsistency, Version};
 
 use crate::cluster::{Stage, builder};
 use crate::common::Kind;
@@ -91,7 +91,7 @@ fn keyspaces_and_conditional_writes(kind: Kind) {
     let session = kind.connect(builder().keyspace(&stage.keyspace)).unwrap();
     let insert = session.prepare("INSERT INTO t (id, name) VALUES (?, ?) IF NOT EXISTS").wait().unwrap();
     let applied =
-        session.execute(&insert, (1, "one")).serial_consistency(Consistency::Serial).wait().unwrap();
+        session.execute(&insert, (1, "one")).serial_consistency(SerialConsistency::Serial).wait().unwrap();
     assert_eq!(applied.one::<(bool,)>().unwrap(), (true,));
     assert!(applied.applied().unwrap() && applied.existing::<(i32, &str)>().unwrap().next().is_none());
     let refused = session.execute(&insert, (1, "two")).wait().unwrap();

@@ -13,11 +13,13 @@ mod compression;
 mod concurrent;
 mod connecting;
 mod errors;
+mod frames;
 mod limits;
 mod lookups;
 mod paging;
 mod prepared;
 mod results;
+mod statements;
 #[cfg(feature = "derive")]
 mod typed;
 mod versions;

@@ -208,16 +208,7 @@ pub(super) fn prepared(id: &[u8]) -> Message<'_> {
 }
 
 pub(super) fn statement() -> Arc<PreparedStatement> {
-    Arc::new(PreparedStatement {
-        text: "INSERT".into(),
-        id: (*b"id").into(),
-        result_metadata_id: None,
-        bind_markers: Arc::new([]),
-        partition_key_indexes: Box::new([]),
-        result_columns: Arc::new([]),
-        seen: Default::default(),
-        opening: Default::default(),
-    })
+    Arc::new(PreparedStatement { text: "INSERT".into(), id: (*b"id").into(), ..PreparedStatement::default() })
 }
 
 pub(super) fn within(timeout: Duration) -> Terms {

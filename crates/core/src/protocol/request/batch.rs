@@ -112,7 +112,7 @@ impl<'a> BatchStatement<'a> {
 
 /// The body of a BATCH, written in place around values that the caller encodes. Its methods panic on another buffer than
 /// the one that was begun with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "the batch is placeholders until `finish`"]
 pub struct BatchHead {
     version: Version,
@@ -127,6 +127,17 @@ impl BatchHead {
         let start = out.len();
         put_short(out, 0);
         Self { version, start, statements: 0 }
+    }
+
+    /// The same, of a copy that begins `bytes` later and goes to a connection of another version: statements and values are
+    /// the same in all.
+    pub fn moved(&self, bytes: usize, version: Version) -> Self {
+        Self { version, start: self.start + bytes, statements: self.statements }
+    }
+
+    /// How many statements it has.
+    pub fn statements(&self) -> usize {
+        self.statements
     }
 
     /// Appends a statement and a placeholder for the number of its values, whose place is returned. Append the encoded

@@ -1,5 +1,7 @@
 //! Structs into the values of a request, and into user-defined types.
 
+use std::any::type_name;
+
 use super::{ColumnSpec, ColumnType, EncodeFields, OfRow, OfUdt, names};
 use crate::protocol::UdtType;
 use crate::value::bind::check_count;
@@ -24,13 +26,13 @@ pub fn bind_by_name<V: EncodeFields<OfRow>>(
                 (0..V::FIELDS).find(|place| V::name(*place) == Some(&*marker.name))
             }
         };
-        let place = place.ok_or_else(|| BindError::no_value::<V>(index, marker))?;
+        let place = place.ok_or_else(|| BindError::no_value(index, marker, Some(type_name::<V>())))?;
         bind(values, place, index, marker, out)?;
     }
     let is_bound = |name: &&str| markers.iter().any(|marker| *marker.name == **name);
     if !in_order {
         if let Some(name) = names::<_, V>().find(|name| !is_bound(name)) {
-            return Err(BindError::no_marker::<V>(name));
+            return Err(BindError::no_marker(name, Some(type_name::<V>())));
         }
     }
     Ok(())
@@ -60,6 +62,22 @@ pub fn bind_untyped<V: EncodeFields<OfRow>>(values: &V, out: &mut ValueWriter<'_
     for place in 0..V::FIELDS {
         values
             .encode_untyped_field(place, out)
+            .map_err(|reason| BindError::value(place.into(), None, reason))?;
+    }
+    Ok(())
+}
+
+/// [`EncodeValues::encode_named_values`](crate::value::EncodeValues::encode_named_values): each field with its name.
+///
+/// # Errors
+/// [`BindError::Value`].
+pub fn bind_with_names<V: EncodeFields<OfRow>>(
+    values: &V,
+    out: &mut ValueWriter<'_>,
+) -> Result<(), BindError> {
+    for (place, name) in (0..V::FIELDS).zip(names::<_, V>()) {
+        out.name(name)
+            .and_then(|()| values.encode_untyped_field(place, out))
             .map_err(|reason| BindError::value(place.into(), None, reason))?;
     }
     Ok(())

@@ -11,7 +11,9 @@ mod udt;
 
 use super::{DecodeValue, EncodeError, TypeMismatch, ValueWriter};
 pub use crate::protocol::{ColumnSpec, ColumnType};
-pub use bind::{bind_by_name, bind_by_position, bind_untyped, encode_udt, encode_untyped_udt};
+pub use bind::{
+    bind_by_name, bind_by_position, bind_untyped, bind_with_names, encode_udt, encode_untyped_udt,
+};
 pub use row::{check_row, check_row_by_position, decode_row, decode_row_by_position};
 pub use udt::{check_udt, decode_udt};
 
