@@ -240,7 +240,7 @@ pub enum ConnectError {
     NoContactPoint,
     /// TLS can't be as it was asked for.
     #[cfg(feature = "tls")]
-    Tls(std::sync::Arc<crate::tls::TlsSetupError>),
+    Tls(Arc<crate::tls::TlsSetupError>),
     /// No reactor was given, and this build has none that could be the default.
     NoReactor {
         /// Those that it has.

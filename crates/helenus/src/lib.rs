@@ -47,8 +47,8 @@ mod statement;
 mod stream;
 mod sync;
 mod thread;
-#[cfg(feature = "tls")]
 mod timestamps;
+#[cfg(feature = "tls")]
 pub mod tls;
 mod trace;
 
