@@ -136,6 +136,14 @@ fn the_first_failure_ends_it_unless_told_otherwise() {
     assert!(last.starts_with(&format!("{path}:4:1: error: ")) && last.contains("nowhere"), "{error}");
     assert_eq!(count(), "count\r\n2\r\n");
 
+    let bytes = b"INSERT INTO ks.t (id) VALUES (3);\n -- \xff\nINSERT INTO ks.t (id) VALUES (4)";
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bytes.cql");
+    std::fs::write(&path, bytes).unwrap();
+    let (_, error, status) = said(&cql(&node, &["-f", path.to_str().unwrap()]));
+    assert_eq!(status, 3);
+    assert_eq!(error, format!("error: {}:2:5: byte 0xff isn't UTF-8, as CQL is\n", path.display()));
+    assert_eq!(count(), "count\r\n3\r\n", "what comes before it was run");
+
     let (_, error, status) = said(&cql(&node, &["-e", "SELECT 'a FROM ks.t; SELECT 1"]));
     assert_eq!((&*error, status), ("-e:1:8: error: a text in quotes has no end; it was not run\n", 1));
 }

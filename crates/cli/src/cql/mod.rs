@@ -10,7 +10,7 @@ mod run;
 mod split;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -99,7 +99,7 @@ fn begin(options: Options) -> Result<Outcome> {
     let (keyspace, connector) = (target.keyspace.clone(), Connector::new(target)?);
     let interactive = execute.is_empty() && files.is_empty() && io::stdin().is_terminal();
     let session = connector.connect(keyspace.as_deref())?;
-    let mut runner = Runner::new(options, connector, session, keyspace, io::stdout().lock());
+    let mut runner = Runner::new(options, connector, session, keyspace, BufWriter::new(io::stdout().lock()));
     if interactive {
         return prompt::run(&mut runner);
     }
@@ -151,9 +151,8 @@ fn script<W: io::Write>(
         let read = bytes.len();
         cut.extend_from_slice(bytes);
         source.consume(read);
-        let whole = whole_chars(&cut).with_context(|| format!("{name}:{}", splitter.position()))?;
-        splitter.push(&whole);
-        cut.drain(..whole.len());
+        let (text, rest) = whole_chars(&cut);
+        splitter.push(text);
         anyhow::ensure!(
             splitter.pending_bytes() <= STATEMENT_BYTES_MAX,
             "{name}:{}: the statement that ends here at the earliest has more than {STATEMENT_BYTES_MAX} bytes; is a ; or a quote \
@@ -165,6 +164,8 @@ fn script<W: io::Write>(
                 return Ok(outcome);
             }
         }
+        let rest = rest.with_context(|| format!("{name}:{}", splitter.position()))?;
+        cut.drain(..cut.len() - rest);
     }
     anyhow::ensure!(cut.is_empty(), "{name}:{}: it ends in the middle of a character", splitter.position());
     match splitter.finish() {
@@ -178,14 +179,19 @@ fn script<W: io::Write>(
     Ok(outcome)
 }
 
-/// The text at the front of `bytes`, less a character that is cut off.
-fn whole_chars(bytes: &[u8]) -> Result<String> {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(text) => return Ok(text.to_owned()),
-        Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        Err(error) => return Err(error).context("it isn't UTF-8, as CQL is"),
-    };
-    Ok(String::from_utf8_lossy(&bytes[..valid]).into_owned())
+/// The text at the front of `bytes`, and how many bytes of a character that is cut off follow it.
+fn whole_chars(bytes: &[u8]) -> (&str, Result<usize>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, Ok(0)),
+        Err(error) => {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            let cut = match error.error_len() {
+                None => Ok(rest.len()),
+                Some(_) => Err(anyhow::anyhow!("byte 0x{:02x} isn't UTF-8, as CQL is", rest[0])),
+            };
+            (std::str::from_utf8(valid).unwrap_or_default(), cut)
+        }
+    }
 }
 
 /// Whoever read the rows has enough.

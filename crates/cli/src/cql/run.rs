@@ -1,7 +1,8 @@
 //! One statement after another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -14,8 +15,10 @@ use super::split::Statement;
 use super::{Options, Serial};
 
 /// How long the nodes are given to agree on a schema that was changed.
-const AGREEMENT: Duration = Duration::from_secs(10);
+const AGREEMENT: Duration = Duration::from_secs(30);
 const AGREEMENT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a node is asked for its turn.
+const TURNS_MAX: usize = 64;
 
 /// How a statement, or all of them, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +108,8 @@ impl<W: Write> Runner<W> {
 
     fn execute(&mut self, text: &str) -> Result<Outcome, Failed> {
         let mut pages = self.request(text).blocking_pages();
-        let mut sheet = Sheet::new(&mut self.out, self.format, self.rows_max);
-        let (mut outcome, mut schema_changed) = (Outcome::Done, false);
+        let mut sheet = Sheet::new(&mut self.out, self.format, self.rows_max, text);
+        let (mut outcome, mut changed_at) = (Outcome::Done, None);
         for page in &mut pages {
             let page = page?;
             page.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
@@ -117,7 +120,9 @@ impl<W: Write> Runner<W> {
                 eprintln!("error: {bad}");
                 outcome = Outcome::Failed;
             }
-            schema_changed |= page.schema_change().is_some();
+            if page.schema_change().is_some() {
+                changed_at = Some(page.coordinator());
+            }
             if let Some(trace) = page.trace(&self.session) {
                 match trace.wait() {
                     Ok(trace) => tell(&trace),
@@ -130,8 +135,8 @@ impl<W: Write> Runner<W> {
         }
         drop(pages);
         sheet.end()?;
-        if schema_changed {
-            self.await_agreement();
+        if let Some(node) = changed_at {
+            self.await_agreement(node);
         }
         Ok(outcome)
     }
@@ -148,12 +153,13 @@ impl<W: Write> Runner<W> {
         if self.tracing { request.tracing() } else { request }
     }
 
-    /// The next statement may go to another node, which has to know of the change.
-    fn await_agreement(&self) {
+    /// The next statement may go to another node, which has to know of the change. Only the node that made it is sure to
+    /// know the new version, so that is the one to ask about others.
+    fn await_agreement(&self, node: SocketAddr) {
         let begun = Instant::now();
         loop {
-            match schema_versions(&self.session) {
-                Ok(versions) if versions.len() <= 1 => return,
+            match schema_versions(&self.session, node) {
+                Ok(versions) if versions.len() == 1 => return,
                 Ok(_) if begun.elapsed() < AGREEMENT => std::thread::sleep(AGREEMENT_PAUSE),
                 Ok(versions) => {
                     return eprintln!(
@@ -169,17 +175,32 @@ impl<W: Write> Runner<W> {
     }
 }
 
-/// As the node that answers knows them; nodes that are down count too, until the server forgets their versions.
-fn schema_versions(session: &Session) -> Result<BTreeSet<Uuid>, Error> {
-    let mut versions = BTreeSet::new();
-    for table in ["local", "peers"] {
-        let text = format!("SELECT schema_version FROM system.{table}");
-        let rows = session.query(text, ()).consistency(Consistency::One).blocking_iter::<(Option<Uuid>,)>();
-        for row in rows {
-            versions.extend(row?.0);
+/// Of the nodes that this session talks to, by their own word; of the others, as `node` knows them, which may be some
+/// seconds late. Nodes that are down count too, until `node` forgets their versions.
+fn schema_versions(session: &Session, node: SocketAddr) -> Result<BTreeSet<Uuid>, Error> {
+    let ask = |text| session.query(text, ()).consistency(Consistency::One).wait();
+    let mut versions = BTreeMap::new();
+    // The nodes take turns: once one comes again, all have been asked.
+    for _ in 0..TURNS_MAX {
+        let answer = ask("SELECT schema_version FROM system.local")?;
+        let (version,) = answer.one::<(Uuid,)>()?;
+        if versions.insert(answer.coordinator().ip(), version).is_some() && versions.contains_key(&node.ip())
+        {
+            break;
         }
     }
-    Ok(versions)
+    for _ in 0..TURNS_MAX {
+        let answer = ask("SELECT rpc_address, schema_version FROM system.peers")?;
+        if answer.coordinator() == node {
+            for row in answer.rows::<(Option<IpAddr>, Option<Uuid>)>()? {
+                if let (Some(address), Some(version)) = row? {
+                    versions.entry(address).or_insert(version);
+                }
+            }
+            break;
+        }
+    }
+    Ok(versions.into_values().collect())
 }
 
 /// Why a statement failed.
@@ -212,8 +233,7 @@ impl From<io::Error> for Failed {
 
 /// Writes a trace to standard error.
 fn tell(trace: &Trace) {
-    let node =
-        |address: Option<std::net::IpAddr>| address.map_or_else(|| "?".into(), |address| address.to_string());
+    let node = |address: Option<IpAddr>| address.map_or_else(|| "?".into(), |address| address.to_string());
     eprintln!("trace {}: {} by {}, {:?}", trace.id, trace.request, node(trace.coordinator), trace.duration);
     for event in &trace.events {
         let elapsed = event.elapsed.map_or_else(String::new, |elapsed| format!("{elapsed:?}"));
@@ -221,17 +241,35 @@ fn tell(trace: &Trace) {
     }
 }
 
-/// The keyspace that a statement uses, if it is `USE` and nothing else.
+/// The keyspace that a statement uses, if it is `USE` and nothing else but a comment.
 fn keyspace_of_use(text: &str) -> Option<String> {
     let word = text.get(..3).filter(|word| word.eq_ignore_ascii_case("use"))?;
-    let name = text[word.len()..].trim();
-    if let Some(quoted) = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        let whole = !quoted.is_empty() && !quoted.replace("\"\"", "").contains('"');
-        return whole.then(|| quoted.replace("\"\"", "\""));
+    let after = &text[word.len()..];
+    let name = after.trim_start();
+    let (keyspace, rest) = match name.strip_prefix('"') {
+        Some(quoted) => quoted_name(quoted)?,
+        None if after.len() == name.len() => return None,
+        None => {
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+            (name[..end].to_ascii_lowercase(), &name[end..])
+        }
+    };
+    let rest = rest.trim_start();
+    let over = rest.is_empty() || ["--", "//", "/*"].iter().any(|comment| rest.starts_with(comment));
+    (over && !keyspace.is_empty()).then_some(keyspace)
+}
+
+/// A name after its first quote, and what follows its last.
+fn quoted_name(text: &str) -> Option<(String, &str)> {
+    let (mut name, mut rest) = (String::new(), text);
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => (name, rest) = (name + "\"", more),
+            None => return Some((name, after)),
+        }
     }
-    let blank = text[word.len()..].starts_with(char::is_whitespace);
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    (blank && plain).then(|| name.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -243,8 +281,20 @@ mod tests {
         let of = |text: &str| keyspace_of_use(text);
         assert_eq!(of("USE Shop"), Some("shop".into()));
         assert_eq!(of("use\n\"Sh\"\"op\""), Some("Sh\"op".into()));
-        assert_eq!(of("USE\"a\""), Some("a".into()));
-        for text in ["used", "USE", "USE a b", "USE \"a\"b\"", "USE \"\"", "SELECT 1", "usea"] {
+        assert_eq!(of("USE\"a\" -- \""), Some("a".into()));
+        assert_eq!(of("USE a/* b */"), Some("a".into()));
+        for text in [
+            "used",
+            "USE",
+            "USE a b",
+            "USE \"a",
+            "USE \"a\" b",
+            "USE a.b",
+            "USE \"a\"b\"",
+            "USE \"\"",
+            "SELECT 1",
+            "usea",
+        ] {
             assert_eq!(of(text), None, "{text}");
         }
     }

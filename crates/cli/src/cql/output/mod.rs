@@ -24,6 +24,8 @@ pub(crate) enum Format {
 pub(super) struct Sheet<'o, W> {
     out: &'o mut W,
     format: Format,
+    /// Whether it is the server's description of something, which is CQL and to be read as such.
+    describes: bool,
     /// Of a table: what the columns look like so far.
     ruled: Option<table::Rule>,
     begun: bool,
@@ -42,9 +44,20 @@ pub(super) enum Shown {
 const BAD_CELLS_TOLD: usize = 10;
 
 impl<'o, W: Write> Sheet<'o, W> {
-    /// For at most so many rows.
-    pub(super) fn new(out: &'o mut W, format: Format, rows_max: u64) -> Self {
-        Self { out, format, ruled: None, begun: false, rows: 0, left: rows_max, bad_cells: Vec::new() }
+    /// For at most so many rows of this statement.
+    pub(super) fn new(out: &'o mut W, format: Format, rows_max: u64, statement: &str) -> Self {
+        let word = statement.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+        let describes = ["DESC", "DESCRIBE"].iter().any(|describe| describe.eq_ignore_ascii_case(word));
+        Self {
+            out,
+            format,
+            describes,
+            ruled: None,
+            begun: false,
+            rows: 0,
+            left: rows_max,
+            bad_cells: Vec::new(),
+        }
     }
 
     /// Whether as many rows were written as may be.
@@ -81,12 +94,13 @@ impl<'o, W: Write> Sheet<'o, W> {
         if self.format == Format::Table {
             self.table(columns, &shown)?;
         }
+        self.out.flush()?;
         Ok(())
     }
 
     fn table(&mut self, columns: &[ColumnSpec], rows: &[Vec<Shown>]) -> io::Result<()> {
-        // Servers describe what they have in CQL, which is to be read as such.
-        if let Some(at) = columns.iter().position(|column| &*column.name == "create_statement") {
+        let created = columns.iter().position(|column| &*column.name == "create_statement");
+        if let Some(at) = created.filter(|_| self.describes) {
             return rows.iter().filter_map(|row| row.get(at)).try_for_each(|cell| match cell {
                 Shown::Value(CqlValue::Text(text)) => writeln!(self.out, "\n{}", text.trim()),
                 other => writeln!(self.out, "\n{}", other.literal()),
