@@ -15,11 +15,13 @@
 //! only the prepared statements that it has been given itself.
 //!
 //! # What it has
-//! - CREATE and DROP of keyspaces and tables (composite partition and clustering keys, ascending and descending),
-//!   TRUNCATE, USE, INSERT, batches of inserts, SELECT by the whole partition key (and the first clustering columns), by
-//!   `IN` on a partition key of one column, by ranges of `token(..)`, or of all; columns, `*`, `count(*)`,
-//!   `token(..)`, `toJson(..)`, LIMIT, paging; markers, also named; all scalar types but counters, lists, sets, maps and tuples.
-//! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them to connect.
+//! - CREATE, ALTER and DROP of keyspaces, tables and types; TRUNCATE, USE; composite partition and clustering keys,
+//!   ascending and descending, static columns; all types, collections and user-defined types also element by element.
+//! - INSERT, UPDATE, DELETE (of rows, ranges, columns, elements), counters, batches, USING TIMESTAMP and TTL, IF; the last
+//!   write wins by its timestamp, as in Cassandra. Time can be a test's own: [`Clock`].
+//! - SELECT by keys, IN, slices, token ranges or ALLOW FILTERING; ORDER BY, LIMIT, PER PARTITION LIMIT, DISTINCT, paging;
+//!   functions, aggregates, CAST, JSON.
+//! - `system`, `system_schema` and `system_virtual_schema`, as far as clients read them.
 //! - Compression (LZ4 and Snappy, the features `lz4` and `snappy`, both on by default), TLS (the feature `tls`), PLAIN
 //!   authentication, and events of schema, status and topology.
 //! - Nodes that stop, start, join, leave and hang ([`Node::stop`] and its like), with data centres, racks and tokens
@@ -47,10 +49,8 @@
 //! ```
 //!
 //! # What it hasn't
-//! All else is refused by an error that names it: UPDATE and DELETE, conditions, timestamps and time to live in
-//! statements, filtering, ordering, user-defined types, static columns, counters, indexes, views. Writes take effect in
-//! the order in which they come: timestamps that clients send along are ignored. Consistency levels are taken and mean
-//! nothing. Nothing is traced.
+//! All else is refused by an error that names it: indexes, views, functions and aggregates of one's own, triggers, roles,
+//! GROUP BY, LIKE. Consistency levels are taken and mean nothing: there is one store. Nothing is traced.
 
 // How the parts fit together:
 //

@@ -4,7 +4,7 @@ use helenus_core::protocol::response::{ResultMessage, Rows, RowsMetadata};
 use helenus_core::protocol::{ColumnType, Version};
 
 use crate::exec::{Output, Page, Plan, PlanKind, SelectPlan, Source};
-use crate::store::row::push_cell;
+use crate::types::put_piece;
 
 /// How long the values of texts and blobs are, and those of a key.
 const VALUE_BYTES: usize = 100;
@@ -26,7 +26,7 @@ pub(crate) enum Canned {
 impl Canned {
     pub(crate) fn of(plan: &Plan) -> Self {
         match &plan.kind {
-            PlanKind::Insert(_) | PlanKind::Batch(_) => Self::Void,
+            PlanKind::Write(_) | PlanKind::Batch(_) => Self::Void,
             PlanKind::Select(select) if matches!(select.source, Source::Stored(_)) => {
                 let bodies =
                     Version::ALL.map(|version| [body(select, version, true), body(select, version, false)]);
@@ -65,7 +65,7 @@ pub(crate) fn page(plan: &SelectPlan) -> Page {
             Output::Column(at) if *at < plan.schema.key_len() => KEY_BYTES,
             _ => VALUE_BYTES,
         };
-        push_cell(Some(&sample(&column.column_type, text_bytes)), &mut rows);
+        put_piece(Some(&sample(&column.column_type, text_bytes)), &mut rows);
     }
     Page { rows, count: 1, paging_state: None }
 }

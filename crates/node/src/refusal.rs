@@ -11,6 +11,21 @@ pub(crate) fn invalid(message: String) -> Refusal {
     ServerError::new(ErrorKind::Invalid, clipped(&message))
 }
 
+/// Its text is no CQL, though each part of it may be.
+pub(crate) fn syntax(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Syntax, clipped(&message))
+}
+
+/// An option of a keyspace or table isn't one.
+pub(crate) fn config(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Config, clipped(&message))
+}
+
+/// It is nobody's to do.
+pub(crate) fn unauthorized(message: String) -> Refusal {
+    ServerError::new(ErrorKind::Unauthorized, clipped(&message))
+}
+
 /// The request broke the protocol.
 pub(crate) fn protocol(message: String) -> Refusal {
     ServerError::new(ErrorKind::Protocol, clipped(&message))

@@ -203,6 +203,7 @@ fn named_values_find_their_markers() {
     };
     client.ask(&ask("INSERT INTO kv (k, v) VALUES (:key, :val)")).result();
     assert_eq!(client.run("SELECT * FROM kv").rows(), vec![vec![number(5), text("x")]]);
+    // One that isn't asked for is ignored, one that is missing isn't.
     let error = client.ask(&ask("INSERT INTO kv (k, v) VALUES (:key, :other)")).error();
     assert_eq!(error.kind, ErrorKind::Invalid);
 }
@@ -372,45 +373,17 @@ fn a_table_made_anew_has_new_statements() {
 #[test]
 fn what_it_has_not_is_refused_by_name() {
     let (_node, mut client) = kv(Version::V4);
-    client.run("CREATE TABLE c (a int, b int, c int, v int, PRIMARY KEY (a, b, c))");
     for (statement, kind, part) in [
-        ("UPDATE kv SET v = 'x' WHERE k = 1", ErrorKind::Syntax, "UPDATE"),
-        ("DELETE FROM kv WHERE k = 1", ErrorKind::Syntax, "DELETE"),
-        ("INSERT INTO kv (k, v) VALUES (1, 'x') IF NOT EXISTS", ErrorKind::Syntax, "IF NOT EXISTS"),
-        ("INSERT INTO kv (k, v) VALUES (1, 'x') USING TTL 5", ErrorKind::Syntax, "TTL"),
-        ("INSERT INTO kv (k, v) VALUES (1, now())", ErrorKind::Syntax, "now"),
-        ("INSERT INTO kv (k) VALUES (1, 2)", ErrorKind::Syntax, "unmatched"),
-        ("INSERT INTO kv (v) VALUES ('x')", ErrorKind::Invalid, "missing: k"),
-        ("INSERT INTO kv (k, x) VALUES (1, 2)", ErrorKind::Invalid, "Undefined column name x"),
-        ("INSERT INTO kv (k, v) VALUES (1, 2)", ErrorKind::Invalid, "INTEGER constant for type text"),
-        ("INSERT INTO kv (k, v) VALUES (null, 'x')", ErrorKind::Invalid, "null"),
-        ("INSERT INTO kv (k, v) VALUES (99999999999, 'x')", ErrorKind::Invalid, "int"),
-        ("INSERT INTO system.local (key) VALUES ('x')", ErrorKind::Invalid, "not user-modifiable"),
-        ("SELECT * FROM kv WHERE v = 'x'", ErrorKind::Invalid, "filtering"),
-        ("SELECT * FROM kv WHERE v = 'x' ALLOW FILTERING", ErrorKind::Invalid, "filtering"),
-        ("SELECT * FROM kv WHERE k > 1", ErrorKind::Syntax, "token"),
-        ("SELECT * FROM c WHERE a = 1 AND c = 2", ErrorKind::Invalid, "predecessors"),
-        ("SELECT * FROM c WHERE b = 1", ErrorKind::Invalid, "partition key"),
-        ("SELECT * FROM c WHERE a = 1 ORDER BY b", ErrorKind::Syntax, "ORDER"),
-        ("SELECT * FROM kv WHERE k = 1 AND k = 2", ErrorKind::Invalid, "more than one"),
-        ("SELECT max(k) FROM kv", ErrorKind::Syntax, "functions"),
-        ("SELECT * FROM kv LIMIT 0", ErrorKind::Invalid, "strictly positive"),
-        ("SELECT * FROM nothing", ErrorKind::Invalid, "ks.nothing"),
-        ("CREATE TABLE x (k int PRIMARY KEY, v counter)", ErrorKind::Syntax, "counter"),
-        ("CREATE TABLE x (k int, v int)", ErrorKind::Syntax, "PRIMARY KEY"),
-        ("CREATE TABLE x (k list<int> PRIMARY KEY)", ErrorKind::Invalid, "non-frozen"),
-        ("CREATE TABLE x (k int PRIMARY KEY, s int static)", ErrorKind::Syntax, "static"),
-        ("CREATE TABLE x (k int PRIMARY KEY) WITH nonsense = 1", ErrorKind::Syntax, "nonsense"),
-        (
-            "CREATE KEYSPACE system WITH replication = {'class': 'SimpleStrategy'}",
-            ErrorKind::Invalid,
-            "system",
-        ),
-        ("CREATE KEYSPACE x WITH replication = {'class': 'NoStrategy'}", ErrorKind::Invalid, "NoStrategy"),
-        ("CREATE TYPE x (a int)", ErrorKind::Syntax, "keyspaces and tables"),
         ("SELECT * FROM kv; SELECT * FROM kv", ErrorKind::Syntax, "end of the statement"),
         ("", ErrorKind::Syntax, "statement"),
         ("SELEC * FROM kv", ErrorKind::Syntax, "line 1:0"),
+        ("DESCRIBE kv", ErrorKind::Syntax, "DESCRIBE"),
+        (
+            "CREATE KEYSPACE system WITH replication = {'class': 'SimpleStrategy'}",
+            ErrorKind::Unauthorized,
+            "system",
+        ),
+        ("INSERT INTO kv JSON '{}'", ErrorKind::Syntax, "INSERT JSON"),
     ] {
         let error = client.query(statement).error();
         assert_eq!(error.kind, kind, "{statement}: {error}");

@@ -37,8 +37,10 @@ pub(crate) struct Token<'a> {
 }
 
 /// Longest first, so that `<=` isn't read as `<`.
-const SYMBOLS: [&str; 20] =
-    ["<=", ">=", "!=", "(", ")", "[", "]", "{", "}", ",", ";", ":", ".", "*", "=", "<", ">", "+", "-", "?"];
+const SYMBOLS: [&str; 22] = [
+    "<=", ">=", "!=", "+=", "-=", "(", ")", "[", "]", "{", "}", ",", ";", ":", ".", "*", "=", "<", ">", "+",
+    "-", "?",
+];
 
 /// A token takes more memory than its text: a frame of brackets would take a great deal.
 const TOKEN_LIMIT: usize = 1 << 20;

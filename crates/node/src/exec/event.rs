@@ -15,6 +15,7 @@ pub(crate) struct SchemaEvent {
 pub(crate) enum Part {
     Keyspace,
     Table(String),
+    Type(String),
 }
 
 impl SchemaEvent {
@@ -24,6 +25,7 @@ impl SchemaEvent {
         let target = match &self.part {
             Part::Keyspace => SchemaTarget::Keyspace { keyspace },
             Part::Table(name) => SchemaTarget::Table { keyspace, name },
+            Part::Type(name) => SchemaTarget::Type { keyspace, name },
         };
         SchemaChange { change: self.change, target }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::null::Canned;
 use crate::store::hash::Hasher128;
 

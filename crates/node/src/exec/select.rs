@@ -1,17 +1,22 @@
-//! SELECT: ranges of the ring, scanned in order, a page at a time.
+//! SELECT: partitions and their rows, scanned in order, a page at a time.
 
 use std::borrow::Cow;
-use std::ops::Bound as Edge;
+use std::ops::Bound as End;
 
-use helenus_core::protocol::wire::{Value, put_bytes};
+use helenus_core::protocol::ColumnType;
+use helenus_core::protocol::wire::put_bytes;
 
-use super::paging::Position;
-use super::{Bound, Output, Partitions, SelectPlan, Slot};
+use super::keys;
+use super::output::{Row, Running};
+use super::paging::{Position, foreign};
+use super::plan::{Filter, Partitions, SelectPlan, Test};
+use super::slot::{Bound, Slot};
+use super::test::{Subject, compare_or_nothing, passes};
+use super::values::RowValues;
+use crate::cql::Operator;
 use crate::refusal::{Refusal, invalid};
-use crate::store::row::{Cells, Components, partition_key};
-use crate::store::schema::{Kind, Schema};
-use crate::store::table::{Found, PartitionKey, Range, Table};
-use crate::types::{push_json, push_ordered};
+use crate::store::table::{Found, PartitionKey, Range, Step, Table, Window};
+use crate::types;
 
 /// A page ends here even if it has fewer rows than asked for, which the protocol allows.
 const PAGE_LIMIT_BYTES: usize = 8 << 20;
@@ -28,7 +33,7 @@ pub(crate) struct Page {
 }
 
 /// How much of the result is wanted.
-pub(crate) struct Window<'a> {
+pub(crate) struct Wanted<'a> {
     /// Rows in a page, if the result is to be paged.
     pub(crate) page_size: Option<usize>,
     pub(crate) paging_state: Option<&'a [u8]>,
@@ -39,250 +44,296 @@ pub(crate) fn run(
     table: &Table,
     plan: &SelectPlan,
     bound: &Bound<'_>,
-    window: &Window<'_>,
+    wanted: &Wanted<'_>,
 ) -> Result<Page, Refusal> {
-    let limit = limit(plan, bound)?;
-    let ranges = ranges(plan, bound)?;
-    let prefix = prefix(plan, bound)?;
-    if plan.outputs.first() == Some(&Output::Count) {
-        return Ok(count(table, plan, ranges, &prefix, limit));
+    let limit = limit(&plan.limit, "limit", "LIMIT", bound)?;
+    let per_partition = limit_of_partition(plan, bound)?;
+    if plan.sorted && wanted.page_size.is_some() {
+        return Err(invalid(
+            "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the \
+             ORDER BY or the IN and sort client side, or disable paging for this query"
+                .into(),
+        ));
     }
-    let resume = window.paging_state.map(|state| Position::decode(state, plan.schema.id)).transpose()?;
-    let remaining = resume.as_ref().map_or(limit, |position| position.remaining.min(limit));
-    let mut writer = RowWriter {
+    let whole = plan.aggregates || plan.sorted;
+    let resume = wanted.paging_state.filter(|_| !whole);
+    let resume = resume.map(|state| Position::decode(state, plan.schema.id)).transpose()?;
+    let slices = keys::slices(&plan.schema, &plan.clustering, bound)?;
+    let mut writer = Writer {
         plan,
+        bound,
+        values: RowValues::default(),
         rows: Vec::new(),
         count: 0,
-        remaining,
-        page_size: window.page_size.unwrap_or(usize::MAX),
-        paged: window.page_size.is_some(),
+        remaining: match &resume {
+            Some(position) => position.remaining.min(limit),
+            None if whole => u64::MAX,
+            None => limit,
+        },
+        per_partition,
+        in_partition: per_partition,
+        page_size: wanted.page_size.filter(|_| !whole).unwrap_or(usize::MAX),
+        paged: wanted.page_size.is_some() && !whole,
+        partition: None,
         last: None,
         more: false,
+        running: plan.aggregates.then(|| plan.outputs.iter().map(Running::of).collect()),
+        sorted: Vec::new(),
         failure: None,
     };
-    let resume = resume.as_ref().map(|position| (&position.partition, position.clustering.as_slice()));
-    for range in ranges {
-        if !table.scan(range, &prefix, resume, &mut |found| writer.visit(found)) {
+    let resume = resume.as_ref().map(|position| {
+        writer.in_partition = position.in_partition;
+        (&position.partition, position.clustering.as_deref())
+    });
+    let window = Window { slices: &slices, reversed: plan.reversed, resume };
+    match &plan.partitions {
+        Partitions::Keys(choices) => {
+            scan_keys(table, keys::partitions(&plan.schema, choices, bound)?, &window, &mut writer)?;
+        }
+        Partitions::Tokens { lower, upper } => {
+            if let Some(range) = keys::token_range(bound, lower, upper)? {
+                scan_range(table, range, &window, &mut writer);
+            }
+        }
+    }
+    writer.finish(limit)
+}
+
+fn scan_keys<'a>(
+    table: &'a Table,
+    keys: Vec<PartitionKey>,
+    window: &Window<'_>,
+    writer: &mut Writer<'a, '_>,
+) -> Result<(), Refusal> {
+    let first = match window.resume {
+        Some((resumed, _)) => {
+            let at = keys.iter().position(|key| key == resumed).ok_or_else(foreign)?;
+            writer.resume_in(table, resumed);
+            at
+        }
+        None => 0,
+    };
+    for key in &keys[first..] {
+        if !table.scan_one(key, window, &mut |found| writer.visit(found)) {
             break;
         }
     }
-    writer.finish()
+    Ok(())
 }
 
-fn limit(plan: &SelectPlan, bound: &Bound<'_>) -> Result<u64, Refusal> {
-    let bytes = match bound.value(&plan.limit)? {
-        Value::Unset => return Ok(u64::MAX),
-        Value::Null => return Err(invalid("Invalid null value of limit".into())),
-        Value::Bytes(bytes) => bytes,
-    };
-    let limit = <[u8; 4]>::try_from(bytes).map(i32::from_be_bytes).unwrap_or(0);
+fn scan_range<'a>(table: &'a Table, range: Range, window: &Window<'_>, writer: &mut Writer<'a, '_>) {
+    if let Some((resumed, _)) = window.resume {
+        let inside = match &range.1 {
+            End::Included(to) => resumed <= to,
+            End::Excluded(to) => resumed < to,
+            End::Unbounded => true,
+        };
+        if inside {
+            writer.resume_in(table, resumed);
+        }
+    }
+    table.scan(range, window, &mut |found| writer.visit(found));
+}
+
+fn limit(slot: &Slot, name: &str, called: &str, bound: &Bound<'_>) -> Result<u64, Refusal> {
+    let Some(limit) = bound.number(slot, name)? else { return Ok(u64::MAX) };
     match u64::try_from(limit) {
         Ok(limit) if limit > 0 => Ok(limit),
-        _ => Err(invalid("LIMIT must be strictly positive".into())),
+        _ => Err(invalid(format!("{called} must be strictly positive"))),
     }
 }
 
-fn prefix(plan: &SelectPlan, bound: &Bound<'_>) -> Result<Vec<u8>, Refusal> {
-    let mut prefix = Vec::new();
-    for (slot, column) in plan.prefix.iter().zip(plan.schema.clustering_columns()) {
-        let value = bound.required(slot, &column.name)?;
-        let descending = column.kind == Kind::Clustering { descending: true };
-        push_ordered(&column.column_type, value, descending, &mut prefix).map_err(invalid)?;
-    }
-    Ok(prefix)
+fn limit_of_partition(plan: &SelectPlan, bound: &Bound<'_>) -> Result<u64, Refusal> {
+    let limit = limit(&plan.per_partition_limit, "per_partition_limit", "PER PARTITION LIMIT", bound)?;
+    Ok(if plan.distinct { 1 } else { limit })
 }
 
-/// In ring order, without overlaps.
-fn ranges(plan: &SelectPlan, bound: &Bound<'_>) -> Result<Vec<Range>, Refusal> {
-    let schema = &plan.schema;
-    match &plan.partitions {
-        Partitions::Tokens { lower, upper } => Ok(token_range(bound, lower, upper)?.into_iter().collect()),
-        Partitions::Key(slots) => Ok(keys(vec![key(schema, bound, slots)?])),
-        Partitions::Keys(slots) => {
-            let found = slots.iter().map(|slot| key(schema, bound, std::slice::from_ref(slot)));
-            found.collect::<Result<_, _>>().map(keys)
-        }
-        Partitions::KeysMarker(at) => {
-            let list = Slot::Marker(*at);
-            // A validated list: a count, then each value behind its length.
-            let list = bound.required(&list, "IN")?.get(4..).unwrap_or_default();
-            let values = Cells(list).flatten().map(|value| {
-                let mut bytes = Vec::new();
-                partition_key(1, [value].into_iter(), &mut bytes).map_err(invalid)?;
-                Ok(PartitionKey::new(&bytes))
-            });
-            values.collect::<Result<_, Refusal>>().map(keys)
-        }
-    }
-}
-
-fn key(schema: &Schema, bound: &Bound<'_>, slots: &[Slot]) -> Result<PartitionKey, Refusal> {
-    let mut values = Vec::with_capacity(slots.len());
-    for (slot, column) in slots.iter().zip(schema.partition_columns()) {
-        values.push(bound.required(slot, &column.name)?);
-    }
-    let mut bytes = Vec::new();
-    partition_key(schema.partition_len, values.into_iter(), &mut bytes).map_err(invalid)?;
-    if bytes.is_empty() {
-        return Err(invalid("Key may not be empty".into()));
-    }
-    Ok(PartitionKey::new(&bytes))
-}
-
-fn keys(mut keys: Vec<PartitionKey>) -> Vec<Range> {
-    keys.sort();
-    keys.dedup();
-    keys.into_iter().map(|key| (Edge::Included(key.clone()), Edge::Included(key))).collect()
-}
-
-/// `None` if nothing can be in it. As in the server, the least token as an upper bound is the end of the ring.
-fn token_range(
-    bound: &Bound<'_>,
-    lower: &Option<(Slot, bool)>,
-    upper: &Option<(Slot, bool)>,
-) -> Result<Option<Range>, Refusal> {
-    let token = |edge: &Option<(Slot, bool)>| -> Result<Option<(i64, bool)>, Refusal> {
-        let Some((slot, inclusive)) = edge else { return Ok(None) };
-        let bytes = bound.required(slot, "token")?;
-        let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| invalid("a token has 8 bytes".into()))?;
-        Ok(Some((i64::from_be_bytes(bytes), *inclusive)))
-    };
-    let first = |token| PartitionKey { token, key: Box::default() };
-    let from = match token(lower)? {
-        None => Edge::Unbounded,
-        Some((token, true)) => Edge::Included(first(token)),
-        Some((i64::MAX, false)) => return Ok(None),
-        Some((token, false)) => Edge::Included(first(token + 1)),
-    };
-    let to = match token(upper)? {
-        None | Some((i64::MIN | i64::MAX, true)) | Some((i64::MIN, false)) => Edge::Unbounded,
-        Some((token, true)) => Edge::Excluded(first(token + 1)),
-        Some((token, false)) => Edge::Excluded(first(token)),
-    };
-    Ok(Some((from, to)))
-}
-
-fn count(table: &Table, plan: &SelectPlan, ranges: Vec<Range>, prefix: &[u8], limit: u64) -> Page {
-    let mut total = 0i64;
-    for range in ranges {
-        table.scan(range, prefix, None, &mut |_| {
-            total += 1;
-            true
-        });
-    }
-    let mut rows = Vec::new();
-    for _ in &plan.outputs {
-        rows.extend_from_slice(&8i32.to_be_bytes());
-        rows.extend_from_slice(&total.to_be_bytes());
-    }
-    // A limit is one of result rows, of which there is one.
-    debug_assert!(limit > 0, "`limit` refuses others");
-    Page { rows, count: 1, paging_state: None }
-}
-
-struct RowWriter<'a, 'p> {
+struct Writer<'a, 'p> {
     plan: &'p SelectPlan,
+    bound: &'p Bound<'p>,
+    values: RowValues<'a>,
     rows: Vec<u8>,
     count: usize,
     remaining: u64,
+    per_partition: u64,
+    /// How many rows the partition may still give.
+    in_partition: u64,
     page_size: usize,
     paged: bool,
+    /// The partition that is being scanned.
+    partition: Option<&'a PartitionKey>,
     last: Option<Found<'a>>,
     more: bool,
+    running: Option<Vec<Running>>,
+    /// Each row's place and its cells, where rows are brought into order at the end.
+    sorted: Vec<(Vec<u8>, Vec<u8>)>,
     failure: Option<Refusal>,
 }
 
-impl<'a> RowWriter<'a, '_> {
-    /// Takes a row, or notices that there is one too many.
-    fn visit(&mut self, found: Found<'a>) -> bool {
-        if self.remaining == 0 {
-            return false;
-        }
-        let full = self.count >= self.page_size || (self.paged && self.rows.len() >= PAGE_LIMIT_BYTES);
-        if full {
-            self.more = true;
-            return false;
-        }
-        if self.rows.len() > RESULT_LIMIT_BYTES {
-            self.failure = Some(invalid(format!(
-                "the result is longer than {} MB, the most that this node sends at once: ask for pages",
-                RESULT_LIMIT_BYTES >> 20
-            )));
-            return false;
-        }
-        self.put(found);
-        self.count += 1;
-        self.remaining -= 1;
-        self.last = Some(found);
-        true
+impl<'a> Writer<'a, '_> {
+    /// The first partition was begun by the page before.
+    fn resume_in(&mut self, table: &'a Table, partition: &PartitionKey) {
+        self.partition = table.find(partition, &[]).map(|found| found.partition);
     }
 
-    fn put(&mut self, found: Found<'_>) {
-        let schema = &self.plan.schema;
-        let mut values = Values::new(schema, found);
-        for output in &self.plan.outputs {
-            let value = match output {
-                Output::Column(at) => values.get(*at).map(Cow::Borrowed),
-                Output::Token => Some(Cow::Owned(found.partition.token.to_be_bytes().to_vec())),
-                Output::Json(at) => {
-                    let mut json = String::new();
-                    push_json(&schema.columns[*at].column_type, values.get(*at), &mut json);
-                    Some(Cow::Owned(json.into_bytes()))
-                }
-                Output::Count => None,
-            };
-            // Cells come from frames, which are shorter than what can't be encoded.
-            if put_bytes(&mut self.rows, value.as_deref()).is_err() {
-                self.failure = Some(invalid("a value is too long to be sent".into()));
+    fn visit(&mut self, found: Found<'a>) -> Step {
+        match self.try_visit(found) {
+            Ok(step) => step,
+            Err(refusal) => {
+                self.failure = Some(refusal);
+                Step::Stop
             }
         }
     }
 
-    fn finish(self) -> Result<Page, Refusal> {
+    /// Takes a row, or notices that there is one too many.
+    fn try_visit(&mut self, found: Found<'a>) -> Result<Step, Refusal> {
+        let again = self.partition.is_some_and(|partition| std::ptr::eq(partition, found.partition));
+        if !again {
+            self.partition = Some(found.partition);
+            self.in_partition = self.per_partition;
+        }
+        if self.remaining == 0 {
+            return Ok(Step::Stop);
+        }
+        if self.in_partition == 0 {
+            return Ok(Step::NextPartition);
+        }
+        let live = self.values.load(&self.plan.schema, found, self.bound.now_seconds);
+        // A static row stands for itself only if no row of its partition was shown.
+        let only_static = found.row.is_empty() && live.static_row && !self.shown_of(found.partition);
+        let shows = live.row || only_static || (self.plan.distinct && live.static_row);
+        if !shows || !self.filters_pass()? {
+            return Ok(Step::Next);
+        }
+        if self.count >= self.page_size || (self.paged && self.rows.len() >= PAGE_LIMIT_BYTES) {
+            self.more = true;
+            return Ok(Step::Stop);
+        }
+        if self.rows.len() > RESULT_LIMIT_BYTES {
+            return Err(invalid(format!(
+                "the result is longer than {} MB, the most that this node sends at once: ask for pages",
+                RESULT_LIMIT_BYTES >> 20
+            )));
+        }
+        self.put(found)?;
+        self.count += 1;
+        self.remaining -= 1;
+        self.in_partition -= 1;
+        self.last = Some(found);
+        Ok(match (self.remaining, self.in_partition) {
+            (0, _) => Step::Stop,
+            (_, 0) => Step::NextPartition,
+            _ => Step::Next,
+        })
+    }
+
+    fn shown_of(&self, partition: &PartitionKey) -> bool {
+        self.last.is_some_and(|last| std::ptr::eq(last.partition, partition))
+    }
+
+    fn filters_pass(&self) -> Result<bool, Refusal> {
+        for filter in &self.plan.filters {
+            if !self.filter_passes(filter)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn filter_passes(&self, filter: &Filter) -> Result<bool, Refusal> {
+        let column = &self.plan.schema.columns[filter.column];
+        let whole = self.values.bytes(&self.plan.schema, filter.column, self.bound.now_seconds);
+        let subject = |value| Subject { name: &column.name, column_type: &filter.column_type, value };
+        let pass = |value| passes(&filter.test, &subject(value), self.bound, compare_or_nothing);
+        let (first, step) = match (&filter.test, column.column_type()) {
+            (Test::Compare(Operator::Contains, _), ColumnType::Map(_)) => (1, 2),
+            (Test::Compare(Operator::ContainsKey, _), _) => (0, 2),
+            (Test::Compare(Operator::Contains, _), _) => (0, 1),
+            _ => match (&filter.element, column.column_type()) {
+                (Some(key), ColumnType::Map(types)) => {
+                    let key = self.bound.required(key, &column.name)?;
+                    let Some(whole) = whole else { return Ok(false) };
+                    let pieces = types::elements(&whole, true);
+                    let mut pairs = pieces.chunks_exact(2);
+                    let is_key = |pair: &&[Option<&[u8]>]| {
+                        let found = pair[0].unwrap_or_default();
+                        types::compare(&types.0, found, &key).is_ok_and(|order| order.is_eq())
+                    };
+                    return pass(pairs.find(is_key).and_then(|pair| pair[1]));
+                }
+                _ => return pass(whole.as_deref()),
+            },
+        };
+        let Some(whole) = whole else { return Ok(false) };
+        for piece in types::elements(&whole, true).into_iter().skip(first).step_by(step) {
+            if pass(piece)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn put(&mut self, found: Found<'a>) -> Result<(), Refusal> {
+        let row = Row { schema: &self.plan.schema, values: &self.values, bound: self.bound };
+        if let Some(running) = &mut self.running {
+            for (running, output) in running.iter_mut().zip(&self.plan.outputs) {
+                running.add(&row, output)?;
+            }
+            return Ok(());
+        }
+        let before = self.rows.len();
+        for output in &self.plan.outputs {
+            put_cell(row.show(output)?, &mut self.rows)?;
+        }
+        if self.plan.sorted {
+            let cells = self.rows.split_off(before);
+            self.sorted.push((found.clustering.to_vec(), cells));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, limit: u64) -> Result<Page, Refusal> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
+        if let Some(running) = self.running {
+            let mut rows = Vec::new();
+            for (running, output) in running.into_iter().zip(&self.plan.outputs) {
+                put_cell(running.finish(output)?.map(Cow::Owned), &mut rows)?;
+            }
+            return Ok(Page { rows, count: 1, paging_state: None });
+        }
+        if self.plan.sorted {
+            self.sorted.sort_by(|a, b| if self.plan.reversed { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) });
+            self.sorted.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let rows = self.sorted.iter().flat_map(|(_, cells)| cells).copied().collect();
+            return Ok(Page { rows, count: self.sorted.len(), paging_state: None });
+        }
         let paging_state = match (self.more, self.last) {
-            (true, Some(last)) => Some(
-                Position {
+            (true, Some(last)) => {
+                let clustering = (!last.row.is_empty()).then(|| last.clustering.to_vec());
+                let position = Position {
                     table: self.plan.schema.id,
                     remaining: self.remaining,
+                    in_partition: self.in_partition_of(last),
                     partition: last.partition.clone(),
-                    clustering: last.clustering.to_vec(),
-                }
-                .encode(),
-            ),
+                    clustering,
+                };
+                Some(position.encode())
+            }
             _ => None,
         };
         Ok(Page { rows: self.rows, count: self.count, paging_state })
     }
+
+    /// How many rows the partition of the last row may still give; the scan may have gone on to another.
+    fn in_partition_of(&self, last: Found<'_>) -> u64 {
+        let same = self.partition.is_some_and(|partition| std::ptr::eq(partition, last.partition));
+        if same { self.in_partition } else { 0 }
+    }
 }
 
-/// A row's values by column. Columns are mostly asked for in order, so cells are walked, not collected.
-struct Values<'a> {
-    partition_len: usize,
-    found: Found<'a>,
-    cells: Cells<'a>,
-    next: usize,
-}
-
-impl<'a> Values<'a> {
-    fn new(schema: &Schema, found: Found<'a>) -> Self {
-        let partition_len = schema.partition_len;
-        Self { partition_len, found, cells: Cells(found.row), next: partition_len }
-    }
-
-    fn get(&mut self, at: usize) -> Option<&'a [u8]> {
-        if at < self.partition_len {
-            let key = &self.found.partition.key;
-            return if self.partition_len == 1 { Some(key) } else { Components(key).nth(at) };
-        }
-        if at < self.next {
-            self.cells = Cells(self.found.row);
-            self.next = self.partition_len;
-        }
-        let skip = at - self.next;
-        self.next = at + 1;
-        self.cells.nth(skip).flatten()
-    }
+fn put_cell(value: Option<Cow<'_, [u8]>>, rows: &mut Vec<u8>) -> Result<(), Refusal> {
+    put_bytes(rows, value.as_deref()).map_err(|_| invalid("a value is too long to be sent".into()))
 }

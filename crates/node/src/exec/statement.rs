@@ -1,19 +1,22 @@
 //! QUERY, EXECUTE and BATCH: from a decoded request to the body of its answer.
 
 use helenus_core::protocol::Version;
-use helenus_core::protocol::request::{Batch, BatchQuery, Execute, Parameters, Prepare, Query};
-use helenus_core::protocol::response::{self, Change, ResultMessage, RowsHead, RowsMetadata};
+use helenus_core::protocol::request::{Batch, BatchKind, BatchQuery, Execute, Parameters, Prepare, Query};
+use helenus_core::protocol::response::{self, ResultMessage, RowsHead, RowsMetadata};
 
-use super::compile::{compile, no_keyspace};
-use super::event::{Part, SchemaEvent};
+use super::compile::{check_batch, compile};
+use super::conditions::{self, Applied, Tried};
+use super::event::SchemaEvent;
+use super::plan::{BatchPlan, Conditions, Plan, PlanKind, SelectPlan, Source, WritePlan};
 use super::prepared::{Cache, Id, Prepared};
-use super::select::{self, Window};
-use super::{Bound, InsertPlan, Plan, PlanKind, SelectPlan, Source, insert};
-use crate::cql::{self, Statement, TableName};
-use crate::null;
+use super::schema;
+use super::select::{self, Wanted};
+use super::slot::{Bound, Slot};
+use super::write::{Mutation, mutations, own_timestamp};
 use crate::refusal::{Refusal, invalid, protocol, too_long, unprepared};
-use crate::store::{Changed, Store};
-use crate::system::{self, System};
+use crate::store::Store;
+use crate::system::System;
+use crate::{cql, null};
 
 /// What a statement runs against: the store and the node that it came to.
 pub(crate) struct Session<'a> {
@@ -27,7 +30,6 @@ pub(crate) struct Session<'a> {
     /// Answers rows and writes with canned results.
     pub(crate) null: bool,
     /// The time, in microseconds since 1970.
-    #[expect(dead_code, reason = "statements with times come next")]
     pub(crate) now_micros: i64,
     /// Where changes of the schema are told: those who registered hear of them.
     pub(crate) events: &'a mut Vec<SchemaEvent>,
@@ -82,7 +84,7 @@ pub(crate) fn execute(
     run(session, &prepared.plan, &execute.parameters, execute.result_metadata_id, out)
 }
 
-/// Runs a BATCH of inserts: all are checked before the first is written.
+/// Runs a BATCH: all is checked before the first statement is written.
 pub(crate) fn batch(
     session: &mut Session<'_>,
     cache: &mut Cache,
@@ -100,23 +102,28 @@ pub(crate) fn batch(
         }
     }
     let mut simple = simple.iter();
-    let mut writes = Vec::with_capacity(batch.statements.len());
+    let mut tried = Vec::with_capacity(batch.statements.len());
     for statement in &batch.statements {
         let plan = match statement.query {
             BatchQuery::Text(_) => simple.next(),
             BatchQuery::Prepared(id) => Some(&cache.find(id).ok_or_else(|| unprepared(id))?.plan),
         };
-        let Some(Plan { kind: PlanKind::Insert(plan), markers, .. }) = plan else {
-            return Err(invalid("this node's batches hold INSERT statements, and nothing else".into()));
+        let Some(Plan { kind: PlanKind::Write(plan), markers, .. }) = plan else {
+            return Err(invalid(
+                "Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.".into(),
+            ));
         };
-        let bound = Bound::new(markers, statement.values)?;
-        insert::check(plan, &bound)?;
-        writes.push((plan, bound));
+        let now = batch.options.now_in_seconds;
+        tried.push((plan, Bound::new(markers, statement.values, session.now_micros, now)?));
     }
-    if !session.null {
-        writes.iter().try_for_each(|(plan, bound)| insert::run(session.store, plan, bound))?;
-    }
-    put(session, &ResultMessage::Void, out)
+    let kind = match batch.kind {
+        BatchKind::Unlogged => cql::BatchKind::Unlogged,
+        BatchKind::Counter => cql::BatchKind::Counter,
+        _ => cql::BatchKind::Logged,
+    };
+    check_batch(kind, &Slot::Absent, tried.iter().map(|(plan, _)| *plan))?;
+    let tried = tried.iter().map(|(plan, bound)| (*plan, bound)).collect::<Vec<_>>();
+    write(session, &tried, batch.options.timestamp, true, out)
 }
 
 fn known_id(id: &[u8]) -> Result<Id, Refusal> {
@@ -151,10 +158,11 @@ fn refresh(session: &Session<'_>, cache: &mut Cache, id: &Id) -> Outcome {
 
 fn same_tables(a: &Plan, b: &Plan) -> bool {
     match (&a.kind, &b.kind) {
-        (PlanKind::Insert(a), PlanKind::Insert(b)) => a.table == b.table,
+        (PlanKind::Write(a), PlanKind::Write(b)) => a.table == b.table,
         (PlanKind::Select(a), PlanKind::Select(b)) => a.source == b.source,
         (PlanKind::Batch(a), PlanKind::Batch(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.table == b.table)
+            a.writes.len() == b.writes.len()
+                && a.writes.iter().zip(&b.writes).all(|(a, b)| a.table == b.table)
         }
         (PlanKind::Other(_), PlanKind::Other(_)) => true,
         _ => false,
@@ -168,26 +176,63 @@ fn run(
     known_columns: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    let bound = Bound::new(&plan.markers, parameters.values)?;
+    let options = &parameters.options;
+    let bound = Bound::new(&plan.markers, parameters.values, session.now_micros, options.now_in_seconds)?;
     match &plan.kind {
-        PlanKind::Insert(insert) => write(session, std::slice::from_ref(insert), &bound, out),
-        PlanKind::Batch(inserts) => write(session, inserts, &bound, out),
+        PlanKind::Write(one) => write(session, &[(one, &bound)], options.timestamp, false, out),
+        PlanKind::Batch(BatchPlan { timestamp, writes }) => {
+            let timestamp = own_timestamp(timestamp, &bound)?.or(options.timestamp);
+            let tried = writes.iter().map(|write| (write, &bound)).collect::<Vec<_>>();
+            write(session, &tried, timestamp, true, out)
+        }
         PlanKind::Select(select) => rows(session, select, &bound, parameters, known_columns, out),
         PlanKind::Other(statement) => {
-            let keyspace = parameters.options.keyspace.map(str::to_owned).or(session.keyspace.clone());
-            other(session, keyspace, statement, out)
+            let keyspace = options.keyspace.map(str::to_owned).or(session.keyspace.clone());
+            schema::run(session, keyspace, statement, out)
         }
     }
 }
 
-fn write(session: &mut Session<'_>, inserts: &[InsertPlan], bound: &Bound<'_>, out: &mut Vec<u8>) -> Outcome {
-    if session.null || inserts.len() > 1 {
-        inserts.iter().try_for_each(|insert| insert::check(insert, bound))?;
+/// Runs statements that are written together.
+fn write(
+    session: &mut Session<'_>,
+    tried: &[Tried<'_>],
+    timestamp: Option<i64>,
+    batch: bool,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let conditional = tried.iter().any(|(plan, _)| is_conditional(plan));
+    let timestamp = match timestamp.filter(|_| !conditional) {
+        Some(timestamp) => timestamp,
+        None => session.store.timestamp(session.now_micros),
+    };
+    let applied = match conditional && !session.null {
+        true => Some(conditions::check(session.store, tried, batch)?),
+        false => None,
+    };
+    if applied.as_ref().is_none_or(|applied| applied.applied) {
+        let mut all: Vec<Mutation<'_>> = Vec::with_capacity(tried.len());
+        for (plan, bound) in tried {
+            mutations(session.store, plan, bound, timestamp, &mut all)?;
+        }
+        if !session.null {
+            session.store.check_room()?;
+            all.into_iter().for_each(|mutation| mutation.apply(session.store));
+        }
     }
-    if !session.null {
-        inserts.iter().try_for_each(|insert| insert::run(session.store, insert, bound))?;
+    match applied {
+        None => put(session, &ResultMessage::Void, out),
+        Some(Applied { columns, rows, count, .. }) => {
+            let metadata = RowsMetadata::new(columns);
+            let head = RowsHead::begin(out, session.version, &metadata).map_err(too_long)?;
+            out.extend_from_slice(&rows);
+            head.finish(out, count).map_err(too_long)
+        }
     }
-    put(session, &ResultMessage::Void, out)
+}
+
+fn is_conditional(plan: &WritePlan) -> bool {
+    !matches!(plan.conditions, Conditions::None)
 }
 
 fn rows(
@@ -200,7 +245,7 @@ fn rows(
 ) -> Outcome {
     let options = &parameters.options;
     let changed = known_columns.is_some_and(|id| id != plan.columns_id);
-    let window = Window {
+    let wanted = Wanted {
         page_size: options.page_size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0),
         paging_state: options.paging_state,
     };
@@ -209,10 +254,10 @@ fn rows(
         Source::Stored(index) => {
             let table = session.store.table(index);
             let table = table.ok_or_else(|| invalid("the table was dropped".into()))?;
-            select::run(table, plan, bound, &window)?
+            select::run(table, plan, bound, &wanted)?
         }
         Source::System(table) => {
-            select::run(&session.system.table(table, session.store, session.node), plan, bound, &window)?
+            select::run(&session.system.table(table, session.store, session.node), plan, bound, &wanted)?
         }
     };
     let metadata = RowsMetadata {
@@ -226,68 +271,6 @@ fn rows(
     head.finish(out, page.count).map_err(too_long)
 }
 
-fn other(
-    session: &mut Session<'_>,
-    keyspace: Option<String>,
-    statement: &Statement,
-    out: &mut Vec<u8>,
-) -> Outcome {
-    let in_keyspace = |name: &TableName| {
-        let keyspace = name.keyspace.clone().or(keyspace.clone()).ok_or_else(no_keyspace)?;
-        writable(&keyspace).map(|()| keyspace)
-    };
-    let store = &mut *session.store;
-    let (changed, change, keyspace, table) = match statement {
-        Statement::Use(name) => {
-            if !system::is_system(name) {
-                store.keyspace(name)?;
-            }
-            *session.keyspace = Some(name.clone());
-            return put(session, &ResultMessage::SetKeyspace { keyspace: name }, out);
-        }
-        Statement::Truncate(table) => {
-            let index = store.find(&in_keyspace(table)?, &table.table)?;
-            store.truncate(index);
-            return put(session, &ResultMessage::Void, out);
-        }
-        Statement::CreateKeyspace(create) => {
-            writable(&create.keyspace)?;
-            (store.create_keyspace(create)?, Change::Created, create.keyspace.clone(), None)
-        }
-        Statement::DropKeyspace { keyspace, if_exists } => {
-            writable(keyspace)?;
-            (store.drop_keyspace(keyspace, *if_exists)?, Change::Dropped, keyspace.clone(), None)
-        }
-        Statement::CreateTable(create) => {
-            let keyspace = in_keyspace(&create.table)?;
-            (store.create_table(&keyspace, create)?, Change::Created, keyspace, Some(&create.table.table))
-        }
-        Statement::DropTable { table, if_exists } => {
-            let keyspace = in_keyspace(table)?;
-            let changed = store.drop_table(&keyspace, &table.table, *if_exists)?;
-            (changed, Change::Dropped, keyspace, Some(&table.table))
-        }
-        Statement::Insert(_) | Statement::Select(_) | Statement::Batch(_) => {
-            return Err(invalid("the statement was not compiled".into()));
-        }
-    };
-    if changed == Changed::No {
-        return put(session, &ResultMessage::Void, out);
-    }
-    let part = table.map_or(Part::Keyspace, |name| Part::Table(name.clone()));
-    let event = SchemaEvent { change, keyspace, part };
-    let answer = put(session, &ResultMessage::SchemaChange(event.message()), out);
-    session.events.push(event);
-    answer
-}
-
-fn writable(keyspace: &str) -> Outcome {
-    if system::is_system(keyspace) {
-        return Err(invalid(format!("{keyspace} keyspace is not user-modifiable.")));
-    }
-    Ok(())
-}
-
-fn put(session: &Session<'_>, result: &ResultMessage<'_>, out: &mut Vec<u8>) -> Outcome {
+pub(super) fn put(session: &Session<'_>, result: &ResultMessage<'_>, out: &mut Vec<u8>) -> Outcome {
     result.put(session.version, out).map_err(too_long)
 }

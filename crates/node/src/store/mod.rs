@@ -1,19 +1,24 @@
 //! Everything that the nodes of one process keep: keyspaces, tables, rows. All in memory, shared by all nodes.
 
+pub(crate) mod cell;
 pub(crate) mod hash;
-pub(crate) mod murmur3;
+pub(crate) mod options;
 pub(crate) mod row;
 pub(crate) mod schema;
+pub(crate) mod slice;
 pub(crate) mod table;
+mod user_types;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cql::{CreateKeyspace, CreateTable};
+use crate::cql::{CreateKeyspace, CreateTable, Properties, TableChange};
 use crate::refusal::{Refusal, already_exists, invalid, overloaded};
 use hash::Hasher128;
+use options::KeyspaceOptions;
 use schema::{Keyspace, Schema, check_name};
-use table::Table;
+use table::{Change, PartitionKey, Table};
 
 /// A table's slot. Slots are not used twice, so a dropped table's index names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +35,9 @@ pub(crate) struct Store {
     cap_bytes: usize,
     /// How often the schema has changed.
     changes: u64,
+    last_timestamp: i64,
+    /// How many places in lists were given away.
+    places: Cell<u64>,
 }
 
 /// Whether a statement about the schema did anything.
@@ -42,7 +50,15 @@ pub(crate) enum Changed {
 
 impl Store {
     pub(crate) fn new(cap_bytes: usize) -> Self {
-        Self { keyspaces: BTreeMap::new(), tables: Vec::new(), bytes: 0, cap_bytes, changes: 0 }
+        Self {
+            keyspaces: BTreeMap::new(),
+            tables: Vec::new(),
+            bytes: 0,
+            cap_bytes,
+            changes: 0,
+            last_timestamp: 0,
+            places: Cell::new(0),
+        }
     }
 
     pub(crate) fn schema_version(&self) -> [u8; 16] {
@@ -54,28 +70,48 @@ impl Store {
         self.changes
     }
 
+    /// A timestamp for a write that brings none: now, or just after the last one given.
+    pub(crate) fn timestamp(&mut self, now_micros: i64) -> i64 {
+        self.last_timestamp = now_micros.max(self.last_timestamp + 1);
+        self.last_timestamp
+    }
+
+    /// So many places in lists, later than all others: the first of them.
+    pub(crate) fn places(&self, count: usize) -> u64 {
+        let first = self.places.get();
+        self.places.set(first + count as u64);
+        first
+    }
+
     pub(crate) fn table(&self, index: TableIndex) -> Option<&Table> {
         self.tables.get(index.0)?.as_deref()
     }
 
-    /// Changes a table, which then is counted against the cap.
-    ///
     /// # Errors
-    /// If the cap is reached already, nothing is changed.
-    pub(crate) fn write(&mut self, index: TableIndex, write: impl FnOnce(&mut Table)) -> Result<(), Refusal> {
-        if self.bytes >= self.cap_bytes {
-            return Err(overloaded(format!(
-                "the node keeps all in memory and its cap of {} MB is reached: TRUNCATE or DROP tables, or start it \
-                 with a higher cap",
-                self.cap_bytes >> 20
-            )));
+    /// If there is no room for more writes, so that nothing should be changed.
+    pub(crate) fn check_room(&self) -> Result<(), Refusal> {
+        if self.bytes < self.cap_bytes {
+            return Ok(());
         }
-        let slot = self.tables.get_mut(index.0).and_then(Option::as_deref_mut);
-        let table = slot.ok_or_else(|| invalid("the table was dropped".into()))?;
+        Err(overloaded(format!(
+            "the node keeps all in memory and its cap of {} MB is reached: TRUNCATE or DROP tables, or start it \
+             with a higher cap",
+            self.cap_bytes >> 20
+        )))
+    }
+
+    /// Changes a partition of a table, which then is counted against the cap. Nothing happens to a dropped one.
+    pub(crate) fn write(
+        &mut self,
+        index: TableIndex,
+        partition: PartitionKey,
+        change: Change<'_>,
+        now_seconds: i64,
+    ) {
+        let Some(table) = self.tables.get_mut(index.0).and_then(Option::as_deref_mut) else { return };
         let before = table.bytes();
-        write(table);
+        table.write(partition, change, now_seconds);
         self.bytes = (self.bytes + table.bytes()).saturating_sub(before);
-        Ok(())
     }
 
     pub(crate) fn find(&self, keyspace: &str, table: &str) -> Result<TableIndex, Refusal> {
@@ -85,7 +121,7 @@ impl Store {
 
     pub(crate) fn keyspace(&self, keyspace: &str) -> Result<&Keyspace, Refusal> {
         let found = self.keyspaces.get(keyspace);
-        found.ok_or_else(|| invalid(format!("Keyspace '{keyspace}' does not exist")))
+        found.ok_or_else(|| invalid(format!("keyspace {keyspace} does not exist")))
     }
 
     pub(crate) fn create_keyspace(&mut self, create: &CreateKeyspace) -> Result<Changed, Refusal> {
@@ -95,21 +131,35 @@ impl Store {
             }
             return Err(already_exists(&create.keyspace, ""));
         }
-        check_name("Keyspace", &create.keyspace).map_err(invalid)?;
+        check_name("Keyspace", &create.keyspace)?;
         if self.keyspaces.len() >= KEYSPACE_LIMIT {
             return Err(invalid(format!("this node holds at most {KEYSPACE_LIMIT} keyspaces")));
         }
-        let replication = normal_replication(&create.replication)?;
-        let durable_writes = create.durable_writes;
-        let keyspace = Keyspace { replication, durable_writes, tables: BTreeMap::new() };
+        let options = KeyspaceOptions::new(&create.options, None)?;
+        let keyspace = Keyspace { options, tables: BTreeMap::new(), types: BTreeMap::new() };
         self.keyspaces.insert(create.keyspace.clone(), keyspace);
         self.changes += 1;
         Ok(Changed::Yes)
     }
 
+    pub(crate) fn alter_keyspace(
+        &mut self,
+        name: &str,
+        if_exists: bool,
+        options: &Properties,
+    ) -> Result<Changed, Refusal> {
+        let Some(keyspace) = self.keyspaces.get_mut(name) else {
+            return if if_exists { Ok(Changed::No) } else { Err(missing_keyspace(name)) };
+        };
+        keyspace.options = KeyspaceOptions::new(options, Some(&keyspace.options))?;
+        self.changes += 1;
+        Ok(Changed::Yes)
+    }
+
     pub(crate) fn create_table(&mut self, keyspace: &str, create: &CreateTable) -> Result<Changed, Refusal> {
-        let name = &create.table.table;
-        if self.keyspace(keyspace)?.tables.contains_key(name) {
+        let name = &create.table.name;
+        let found = self.keyspaces.get(keyspace).ok_or_else(|| missing_keyspace(keyspace))?;
+        if found.tables.contains_key(name) {
             if create.if_not_exists {
                 return Ok(Changed::No);
             }
@@ -118,7 +168,7 @@ impl Store {
         if self.tables.len() >= TABLE_LIMIT {
             return Err(invalid(format!("this node creates at most {TABLE_LIMIT} tables in its life")));
         }
-        let schema = Schema::new(keyspace, create, self.changes).map_err(invalid)?;
+        let schema = Schema::new(keyspace, create, &|name| self.udt(keyspace, name), self.changes)?;
         let index = TableIndex(self.tables.len());
         self.tables.push(Some(Box::new(Table::new(Arc::new(schema)))));
         if let Some(keyspace) = self.keyspaces.get_mut(keyspace) {
@@ -126,6 +176,54 @@ impl Store {
         }
         self.changes += 1;
         Ok(Changed::Yes)
+    }
+
+    pub(crate) fn alter_table(
+        &mut self,
+        keyspace: &str,
+        table: &str,
+        if_exists: bool,
+        change: &TableChange,
+    ) -> Result<Changed, Refusal> {
+        let found = self.keyspaces.get(keyspace).and_then(|keyspace| keyspace.tables.get(table)).copied();
+        let found = found.and_then(|index| Some((index, self.table(index)?)));
+        let Some((index, found)) = found else {
+            return if if_exists { Ok(Changed::No) } else { Err(missing_table(keyspace, table)) };
+        };
+        let mut schema = Schema::clone(&found.schema);
+        match change {
+            TableChange::Add { if_not_exists, columns } => {
+                for column in columns {
+                    if !(*if_not_exists && schema.index_of(&column.name).is_some()) {
+                        schema.add(column, &|name| self.udt(keyspace, name))?;
+                    }
+                }
+            }
+            TableChange::Drop { if_exists, columns } => {
+                for column in columns {
+                    if !(*if_exists && schema.index_of(column).is_none()) {
+                        schema.remove(column)?;
+                    }
+                }
+            }
+            TableChange::Rename { if_exists, names } => {
+                for (from, to) in names {
+                    if !(*if_exists && schema.index_of(from).is_none()) {
+                        schema.rename(from, to)?;
+                    }
+                }
+            }
+            TableChange::With(options) => schema.options.set(options)?,
+        }
+        self.replace_schema(index, schema);
+        self.changes += 1;
+        Ok(Changed::Yes)
+    }
+
+    fn replace_schema(&mut self, index: TableIndex, schema: Schema) {
+        if let Some(table) = self.tables.get_mut(index.0).and_then(Option::as_deref_mut) {
+            table.schema = Arc::new(schema);
+        }
     }
 
     pub(crate) fn drop_keyspace(&mut self, name: &str, if_exists: bool) -> Result<Changed, Refusal> {
@@ -147,7 +245,7 @@ impl Store {
         match found {
             Some(index) => self.forget(index),
             None if if_exists => return Ok(Changed::No),
-            None => return Err(invalid(format!("Table '{keyspace}.{table}' doesn't exist"))),
+            None => return Err(missing_table(keyspace, table)),
         }
         self.changes += 1;
         Ok(Changed::Yes)
@@ -171,20 +269,6 @@ fn missing_keyspace(name: &str) -> Refusal {
     invalid(format!("Keyspace '{name}' doesn't exist"))
 }
 
-/// With the strategy by its full class name, as `system_schema.keyspaces` lists it.
-fn normal_replication(given: &[(String, String)]) -> Result<Vec<(String, String)>, Refusal> {
-    let class = given.iter().find(|(key, _)| key == "class").map(|(_, class)| class.as_str());
-    let class = class.ok_or_else(|| invalid("Missing replication strategy class".into()))?;
-    let simple = class.rsplit('.').next().unwrap_or(class);
-    if !["SimpleStrategy", "NetworkTopologyStrategy", "LocalStrategy"].contains(&simple) {
-        return Err(invalid(format!("Unable to find replication strategy class '{class}'")));
-    }
-    let mut normal = vec![("class".to_owned(), format!("org.apache.cassandra.locator.{simple}"))];
-    for (key, value) in given.iter().filter(|(key, _)| key != "class") {
-        if value.parse::<u32>().is_err() {
-            return Err(invalid(format!("Replication factor of {key} must be a number, not {value}")));
-        }
-        normal.push((key.clone(), value.clone()));
-    }
-    Ok(normal)
+fn missing_table(keyspace: &str, table: &str) -> Refusal {
+    invalid(format!("Table '{keyspace}.{table}' doesn't exist"))
 }

@@ -9,7 +9,7 @@ pub(super) const KEYSPACES: [&str; 6] = [
     "system_virtual_schema",
 ];
 
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 22] = [
     "CREATE TABLE system.local (key text PRIMARY KEY, bootstrapped text, broadcast_address inet, broadcast_port int, \
      cluster_name text, cql_version text, data_center text, gossip_generation int, host_id uuid, \
      listen_address inet, listen_port int, native_protocol_version text, partitioner text, rack text, \
@@ -59,6 +59,12 @@ pub(super) const TABLES: [&str; 18] = [
     "CREATE TABLE system_schema.column_masks (keyspace_name text, table_name text, column_name text, \
      function_keyspace text, function_name text, function_argument_types frozen<list<text>>, \
      PRIMARY KEY (keyspace_name, table_name, column_name))",
+    "CREATE TABLE system_auth.roles (role text PRIMARY KEY, can_login boolean, is_superuser boolean, \
+     member_of set<text>, salted_hash text)",
+    "CREATE TABLE system_auth.role_members (role text, member text, PRIMARY KEY (role, member))",
+    "CREATE TABLE system_auth.role_permissions (role text, resource text, permissions set<text>, \
+     PRIMARY KEY (role, resource))",
+    "CREATE TABLE system.built_views (keyspace_name text, view_name text, PRIMARY KEY (keyspace_name, view_name))",
     "CREATE TABLE system_virtual_schema.keyspaces (keyspace_name text PRIMARY KEY)",
     "CREATE TABLE system_virtual_schema.tables (keyspace_name text, table_name text, comment text, \
      PRIMARY KEY (keyspace_name, table_name))",

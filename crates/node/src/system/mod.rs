@@ -62,7 +62,9 @@ fn define(text: &str) -> Option<Arc<Schema>> {
     match cql::parse(text) {
         Ok(Statement::CreateTable(create)) => {
             let keyspace = create.table.keyspace.clone()?;
-            Schema::new(&keyspace, &create, 0).ok().map(Arc::new)
+            Schema::new(&keyspace, &create, &|name| Err(format!("Unknown type {}", name.name)), 0)
+                .ok()
+                .map(Arc::new)
         }
         _ => None,
     }

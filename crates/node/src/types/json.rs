@@ -1,29 +1,9 @@
 //! Values as JSON text: what `toJson(..)` selects. Clients read their keyspaces' replication by it.
 
 use helenus_core::protocol::ColumnType;
+use helenus_core::value::{CqlValue, DecodeValue};
 
-use crate::store::row::Cells;
-
-/// Whether values of the type can be written as JSON here.
-pub(crate) fn has_json(column_type: &ColumnType) -> bool {
-    match column_type {
-        ColumnType::List(element) | ColumnType::Set(element) => has_json(element),
-        ColumnType::Map(types) => has_json(&types.0) && has_json(&types.1),
-        ColumnType::Ascii
-        | ColumnType::Text
-        | ColumnType::Blob
-        | ColumnType::Boolean
-        | ColumnType::TinyInt
-        | ColumnType::SmallInt
-        | ColumnType::Int
-        | ColumnType::BigInt
-        | ColumnType::Float
-        | ColumnType::Double
-        | ColumnType::Uuid
-        | ColumnType::TimeUuid => true,
-        _ => false,
-    }
-}
+use super::elements;
 
 /// Appends a value; no value, and one that isn't of the type, is `null`.
 pub(crate) fn push_json(column_type: &ColumnType, bytes: Option<&[u8]>, out: &mut String) {
@@ -36,57 +16,94 @@ pub(crate) fn push_json(column_type: &ColumnType, bytes: Option<&[u8]>, out: &mu
 fn push_value(column_type: &ColumnType, bytes: &[u8], out: &mut String) -> Option<()> {
     match column_type {
         ColumnType::Ascii | ColumnType::Text => push_quoted(std::str::from_utf8(bytes).ok()?, out),
-        ColumnType::Blob => push_quoted(&format!("0x{}", hexadecimal(bytes)), out),
-        ColumnType::Boolean => out.push_str(if *bytes.first()? == 0 { "false" } else { "true" }),
-        ColumnType::TinyInt => out.push_str(&i8::from_be_bytes(bytes.try_into().ok()?).to_string()),
-        ColumnType::SmallInt => out.push_str(&i16::from_be_bytes(bytes.try_into().ok()?).to_string()),
-        ColumnType::Int => out.push_str(&i32::from_be_bytes(bytes.try_into().ok()?).to_string()),
-        ColumnType::BigInt => out.push_str(&i64::from_be_bytes(bytes.try_into().ok()?).to_string()),
-        ColumnType::Float => {
-            let value = f32::from_be_bytes(bytes.try_into().ok()?);
-            out.push_str(&value.is_finite().then(|| format!("{value:?}"))?);
+        ColumnType::Blob | ColumnType::Custom(_) => push_quoted(&format!("0x{}", hexadecimal(bytes)), out),
+        ColumnType::List(element) | ColumnType::Set(element) => push_items(element, bytes, out),
+        ColumnType::Map(types) => push_map(types, bytes, out),
+        ColumnType::Tuple(types) => {
+            let pieces = elements(bytes, false);
+            let values = types.iter().enumerate().map(|(at, ty)| (ty, pieces.get(at).copied().flatten()));
+            push_array(values, out);
         }
-        ColumnType::Double => {
-            let value = f64::from_be_bytes(bytes.try_into().ok()?);
-            out.push_str(&value.is_finite().then(|| format!("{value:?}"))?);
-        }
-        ColumnType::Uuid | ColumnType::TimeUuid if bytes.len() == 16 => {
-            let groups = [0..4, 4..6, 6..8, 8..10, 10..16].map(|range| hexadecimal(&bytes[range]));
-            push_quoted(&groups.join("-"), out);
-        }
-        ColumnType::List(element) | ColumnType::Set(element) => {
-            out.push('[');
-            for (at, value) in Cells(bytes.get(4..)?).enumerate() {
+        ColumnType::Udt(udt) => {
+            let pieces = elements(bytes, false);
+            out.push('{');
+            for (at, (name, ty)) in udt.fields.iter().enumerate() {
                 out.push_str(if at > 0 { ", " } else { "" });
-                push_json(element, value, out);
+                push_json_name(name, out);
+                out.push_str(": ");
+                push_json(ty, pieces.get(at).copied().flatten(), out);
             }
-            out.push(']');
+            out.push('}');
         }
-        ColumnType::Map(types) => push_map(types, bytes.get(4..)?, out),
-        _ => return None,
+        ColumnType::Vector(element, _) => {
+            let value = CqlValue::decode(column_type, Some(bytes)).ok()?;
+            let CqlValue::Vector(values) = value else { return None };
+            let values =
+                values.iter().map(|value| value.to_bytes(element)).collect::<Result<Vec<_>, _>>().ok()?;
+            push_array(values.iter().map(|value| (&**element, value.as_deref())), out);
+        }
+        _ if bytes.is_empty() => push_quoted("", out),
+        _ => push_scalar(&CqlValue::decode(column_type, Some(bytes)).ok()?, out)?,
     }
     Some(())
+}
+
+fn push_scalar(value: &CqlValue, out: &mut String) -> Option<()> {
+    match value {
+        CqlValue::Float(number) => out.push_str(&number.is_finite().then(|| format!("{number:?}"))?),
+        CqlValue::Double(number) => out.push_str(&number.is_finite().then(|| format!("{number:?}"))?),
+        CqlValue::Boolean(_)
+        | CqlValue::TinyInt(_)
+        | CqlValue::SmallInt(_)
+        | CqlValue::Int(_)
+        | CqlValue::BigInt(_)
+        | CqlValue::Counter(_)
+        | CqlValue::VarInt(_)
+        | CqlValue::Decimal(_) => out.push_str(&value.to_string()),
+        CqlValue::Timestamp(time) => push_quoted(&time.to_string().replacen('T', " ", 1), out),
+        other => push_quoted(other.to_string().trim_matches('\''), out),
+    }
+    Some(())
+}
+
+fn push_items(element: &ColumnType, bytes: &[u8], out: &mut String) {
+    push_array(elements(bytes, true).into_iter().map(|value| (element, value)), out);
+}
+
+fn push_array<'v>(values: impl Iterator<Item = (&'v ColumnType, Option<&'v [u8]>)>, out: &mut String) {
+    out.push('[');
+    for (at, (column_type, value)) in values.enumerate() {
+        out.push_str(if at > 0 { ", " } else { "" });
+        push_json(column_type, value, out);
+    }
+    out.push(']');
 }
 
 /// Keys of an object are strings, so those that aren't are quoted.
 fn push_map(types: &(ColumnType, ColumnType), bytes: &[u8], out: &mut String) {
     out.push('{');
-    let mut cells = Cells(bytes);
-    let mut first = true;
-    while let (Some(key), Some(value)) = (cells.next(), cells.next()) {
-        out.push_str(if first { "" } else { ", " });
-        first = false;
+    for (at, pair) in elements(bytes, true).chunks_exact(2).enumerate() {
+        out.push_str(if at > 0 { ", " } else { "" });
         let mut name = String::new();
-        push_json(&types.0, key, &mut name);
+        push_json(&types.0, pair[0], &mut name);
         if name.starts_with('"') {
             out.push_str(&name);
         } else {
             push_quoted(&name, out);
         }
         out.push_str(": ");
-        push_json(&types.1, value, out);
+        push_json(&types.1, pair[1], out);
     }
     out.push('}');
+}
+
+/// The name of a column or field; one that isn't all in lower case is quoted within its quotes.
+pub(crate) fn push_json_name(name: &str, out: &mut String) {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        push_quoted(&format!("\"{name}\""), out);
+    } else {
+        push_quoted(name, out);
+    }
 }
 
 fn push_quoted(text: &str, out: &mut String) {
@@ -95,6 +112,9 @@ fn push_quoted(text: &str, out: &mut String) {
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
             control if control < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(control))),
             other => out.push(other),
         }

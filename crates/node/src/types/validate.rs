@@ -1,6 +1,7 @@
 //! Whether bytes are a value of a type, by the rules of the server.
 
 use helenus_core::protocol::ColumnType;
+use helenus_core::value::{CqlValue, DecodeValue};
 
 /// Refuses what the server would refuse. Empty values pass where the server lets them.
 pub(crate) fn validate(column_type: &ColumnType, bytes: &[u8]) -> Result<(), String> {
@@ -34,7 +35,11 @@ pub(crate) fn validate(column_type: &ColumnType, bytes: &[u8]) -> Result<(), Str
         ColumnType::Duration => Err(format!("Expected at least 3 bytes for a duration ({len})")),
         ColumnType::List(element) | ColumnType::Set(element) => elements(bytes, &[element]),
         ColumnType::Map(types) => elements(bytes, &[&types.0, &types.1]),
-        ColumnType::Tuple(types) => fields(types, bytes),
+        ColumnType::Tuple(types) => fields(types.iter(), bytes),
+        ColumnType::Udt(udt) => fields(udt.fields.iter().map(|(_, ty)| ty), bytes),
+        ColumnType::Vector(..) => {
+            CqlValue::decode(column_type, Some(bytes)).map(|_| ()).map_err(|error| error.to_string())
+        }
         other => Err(format!("type {other} is not among what this node has")),
     }
 }
@@ -64,7 +69,7 @@ fn elements(bytes: &[u8], types: &[&ColumnType]) -> Result<(), String> {
     if rest.is_empty() { Ok(()) } else { Err("Unexpected extraneous bytes after a collection".into()) }
 }
 
-fn fields(types: &[ColumnType], bytes: &[u8]) -> Result<(), String> {
+fn fields<'t>(types: impl Iterator<Item = &'t ColumnType>, bytes: &[u8]) -> Result<(), String> {
     let mut rest = bytes;
     for field in types {
         if rest.is_empty() {

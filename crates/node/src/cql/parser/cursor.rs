@@ -26,6 +26,11 @@ impl<'a> Parser<'a> {
         matches!(self.look(ahead), Kind::Symbol(found) if *found == symbol)
     }
 
+    /// Whether a name may be there.
+    pub(super) fn is_name(&self, ahead: usize) -> bool {
+        matches!(self.look(ahead), Kind::Word(_) | Kind::Quoted(_))
+    }
+
     pub(super) fn word(&mut self, word: &str) -> bool {
         let found = self.is_word(0, word);
         self.at += usize::from(found);

@@ -4,6 +4,8 @@ mod cursor;
 mod schema;
 mod select;
 mod terms;
+mod types;
+mod write;
 
 use super::SyntaxError;
 use super::ast::*;
@@ -15,7 +17,7 @@ type Parsed<T> = Result<T, SyntaxError>;
 pub(crate) fn parse(text: &str) -> Parsed<Statement> {
     let mut parser = Parser { text, tokens: tokenize(text)?, at: 0, markers: 0, depth: 0 };
     let statement = parser.statement()?;
-    parser.symbol(";");
+    while parser.symbol(";") {}
     match parser.peek() {
         Kind::End => Ok(statement),
         _ => Err(parser.unexpected("the end of the statement")),
@@ -30,25 +32,31 @@ struct Parser<'a> {
     depth: usize,
 }
 
+/// Statements that there are in CQL and not here.
+const ABSENT: [&str; 6] = ["grant", "revoke", "list", "describe", "desc", "add"];
+
 impl Parser<'_> {
     fn statement(&mut self) -> Parsed<Statement> {
         let Kind::Word(first) = self.peek() else { return Err(self.unexpected("a statement")) };
         match first.as_ref() {
-            "select" => self.select().map(Statement::Select),
-            "insert" => self.insert().map(Statement::Insert),
-            "begin" => self.batch(),
+            "select" => Ok(Statement::Select(Box::new(self.select()?))),
+            "insert" => Ok(Statement::Write(Box::new(self.insert()?))),
+            "update" => Ok(Statement::Write(Box::new(self.update()?))),
+            "delete" => Ok(Statement::Write(Box::new(self.delete()?))),
+            "begin" => self.batch().map(Statement::Batch),
             "create" => self.create(),
+            "alter" => self.alter(),
             "drop" => self.drop(),
             "truncate" => {
                 self.advance();
-                self.word("table");
-                self.table_name().map(Statement::Truncate)
+                let _ = self.word("table") || self.word("columnfamily");
+                self.qualified("a table").map(Statement::Truncate)
             }
             "use" => {
                 self.advance();
                 self.name("a keyspace").map(Statement::Use)
             }
-            "update" | "delete" | "alter" | "grant" | "revoke" | "list" | "describe" | "desc" => {
+            absent if ABSENT.contains(&absent) => {
                 let what = first.to_ascii_uppercase();
                 Err(self.error(format!("{what} is not among the statements that this node has")))
             }
@@ -56,56 +64,39 @@ impl Parser<'_> {
         }
     }
 
-    fn insert(&mut self) -> Parsed<Insert> {
-        self.expect_word("insert")?;
-        self.expect_word("into")?;
-        let table = self.table_name()?;
-        if self.is_word(0, "json") {
-            return Err(self.error("INSERT JSON is not among what this node has"));
-        }
-        self.expect_symbol("(")?;
-        let names = self.names_until_parenthesis()?;
-        self.expect_word("values")?;
-        self.expect_symbol("(")?;
-        let mut terms = vec![self.term()?];
+    /// One or more, with commas between.
+    fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        let mut all = vec![one(self)?];
         while self.symbol(",") {
-            terms.push(self.term()?);
+            all.push(one(self)?);
         }
-        self.expect_symbol(")")?;
-        if names.len() != terms.len() {
-            return Err(self.error("unmatched column names/values"));
-        }
-        if self.is_word(0, "if") {
-            return Err(self.error("conditions (IF NOT EXISTS) are not among what this node has"));
-        }
-        if self.is_word(0, "using") {
-            return Err(self.error("USING TIMESTAMP and TTL are not among what this node has"));
-        }
-        Ok(Insert { table, values: names.into_iter().zip(terms).collect() })
+        Ok(all)
     }
 
-    fn batch(&mut self) -> Parsed<Statement> {
-        self.advance();
-        if self.is_word(0, "counter") {
-            return Err(self.error("counters are not among what this node has"));
+    /// None or more up to `close`, with commas between.
+    fn until<T>(&mut self, close: &'static str, one: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+        if self.symbol(close) {
+            return Ok(Vec::new());
         }
-        let _ = self.word("unlogged") || self.word("logged");
-        self.expect_word("batch")?;
-        if self.is_word(0, "using") {
-            return Err(self.error("USING TIMESTAMP is not among what this node has"));
+        let all = self.list(one)?;
+        self.expect_symbol(close)?;
+        Ok(all)
+    }
+
+    /// Runs what calls itself, not too deep: the parser's own stack depends on it.
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == DEPTH_LIMIT {
+            return Err(self.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
-        let mut inserts = Vec::new();
-        while !self.word("apply") {
-            if !self.is_word(0, "insert") {
-                return Err(self.error("this node's batches hold INSERT statements, and nothing else"));
-            }
-            inserts.push(self.insert()?);
-            self.symbol(";");
-        }
-        self.expect_word("batch")?;
-        Ok(Statement::Batch(inserts))
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
     }
 }
+
+/// How deep types, terms and selectors may nest.
+const DEPTH_LIMIT: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -133,10 +124,7 @@ mod tests {
         let error = parse("SELECT *\nFROM t WHERE k ! 1").unwrap_err();
         assert_eq!(error.to_string(), "line 2:15 no viable alternative at character '!'");
         let error = parse("SELECT * FROM t WHERE k LIKE 'x'").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 1:24 expected a comparison that this node has (= < <= > >=), found 'like'"
-        );
+        assert_eq!(error.to_string(), "line 1:24 LIKE is not among what this node has: it needs an index");
     }
 
     /// Statements made of the language's own pieces in any order: none may panic, and errors point into the text.

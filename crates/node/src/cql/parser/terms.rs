@@ -1,197 +1,187 @@
-//! Names, types, literals, markers.
+//! Literals, markers, calls.
+
+use helenus_core::value::Uuid;
 
 use super::super::ast::*;
 use super::super::token::Kind;
 use super::{Parsed, Parser};
 use crate::types;
 
-/// How deep types and literals may nest: the parser's own stack depends on it.
-const DEPTH_LIMIT: usize = 32;
-
 /// Bind markers are counted by a [short] in the protocol.
 const MARKER_LIMIT: usize = u16::MAX as usize;
 
 impl Parser<'_> {
-    pub(super) fn names_until_parenthesis(&mut self) -> Parsed<Vec<String>> {
-        let mut names = vec![self.name("a column")?];
-        while self.symbol(",") {
-            names.push(self.name("a column")?);
-        }
-        self.expect_symbol(")")?;
-        Ok(names)
-    }
-
-    pub(super) fn table_name(&mut self) -> Parsed<TableName> {
-        let first = self.name("a table")?;
-        if self.symbol(".") {
-            return Ok(TableName { keyspace: Some(first), table: self.name("a table")? });
-        }
-        Ok(TableName { keyspace: None, table: first })
-    }
-
-    pub(super) fn name(&mut self, what: &str) -> Parsed<String> {
-        let name = match self.peek() {
-            Kind::Word(name) => name.to_string(),
-            Kind::Quoted(name) => name.to_string(),
-            _ => return Err(self.unexpected(what)),
-        };
-        self.advance();
-        Ok(name)
-    }
-
-    pub(super) fn type_spec(&mut self) -> Parsed<TypeSpec> {
-        if let Kind::Text(class) = self.peek() {
-            let message = format!("custom type '{class}' is not among what this node has");
-            return Err(self.error(message));
-        }
-        let name = self.name("a type")?;
-        let mut arguments = Vec::new();
-        if self.symbol("<") {
-            self.deeper()?;
-            loop {
-                arguments.push(self.type_spec()?);
-                if !self.symbol(",") {
-                    break;
-                }
-            }
-            self.expect_symbol(">")?;
-            self.depth -= 1;
-        }
-        types::resolve(&name, arguments).map_err(|message| self.error(message))
-    }
-
     pub(super) fn term(&mut self) -> Parsed<Term> {
-        if self.symbol("?") {
-            return Ok(Term::Marker(self.marker(None)?));
+        if let Some(marker) = self.marker()? {
+            return Ok(Term::Marker(marker));
         }
-        if self.symbol(":") {
-            let name = self.name("the name of a marker")?;
-            return Ok(Term::Marker(self.marker(Some(name))?));
+        if let Some(literal) = self.literal()? {
+            return Ok(Term::Literal(literal));
         }
-        self.literal().map(Term::Literal)
+        match self.peek() {
+            Kind::Symbol("[" | "{" | "(") => self.nested(Self::collection),
+            Kind::Word(_) if self.is_symbol(1, "(") => self.nested(Self::call),
+            Kind::Word(_) if self.is_symbol(1, ".") && self.is_symbol(3, "(") => {
+                // `system.now()`
+                self.at += 2;
+                self.nested(Self::call)
+            }
+            _ => Err(self.unexpected("a value")),
+        }
     }
 
-    pub(super) fn marker(&mut self, name: Option<String>) -> Parsed<Marker> {
+    pub(super) fn marker(&mut self) -> Parsed<Option<Marker>> {
+        let name = if self.symbol("?") {
+            None
+        } else if self.symbol(":") {
+            match self.peek() {
+                Kind::Word(name) => {
+                    let name = name.to_string();
+                    self.advance();
+                    Some(name)
+                }
+                _ => Some(self.name("the name of a marker")?),
+            }
+        } else {
+            return Ok(None);
+        };
         if self.markers == MARKER_LIMIT {
             return Err(self.error("too many markers(?). Markers must not exceed 65535"));
         }
         self.markers += 1;
-        Ok(Marker { index: self.markers - 1, name })
+        Ok(Some(Marker { index: self.markers - 1, name }))
     }
 
-    pub(super) fn literal(&mut self) -> Parsed<Literal> {
-        let negative = self.symbol("-");
-        let signed = |text: &str| if negative { format!("-{text}") } else { text.to_owned() };
-        let number = match self.peek() {
+    /// A constant, if one comes next.
+    pub(super) fn literal(&mut self) -> Parsed<Option<Literal>> {
+        let ahead = usize::from(self.is_symbol(0, "-"));
+        let signed = |text: &str| if ahead == 1 { format!("-{text}") } else { text.to_owned() };
+        let number = match self.look(ahead) {
             Kind::Integer(digits) => Some(Literal::Integer(signed(digits))),
             Kind::Float(digits) => Some(Literal::Float(signed(digits))),
             Kind::Duration(text) => Some(Literal::Duration(signed(text))),
-            Kind::Word(word) if word == "nan" || word == "infinity" => Some(Literal::Float(signed(word))),
+            Kind::Word(word) if matches!(word.as_ref(), "nan" | "infinity") => {
+                Some(Literal::Float(signed(word)))
+            }
+            Kind::Word(word) if is_iso_duration(word) && !self.is_symbol(ahead + 1, "(") => {
+                Some(Literal::Duration(self.iso_duration(ahead)))
+            }
             _ => None,
         };
         if let Some(number) = number {
-            self.advance();
-            return Ok(number);
-        }
-        if negative {
-            return Err(self.unexpected("a number"));
+            self.at += ahead + 1;
+            return Ok(Some(number));
         }
         let plain = match self.peek() {
+            Kind::Symbol("-") => return Err(self.unexpected("a number")),
             Kind::Text(text) => Literal::Text(text.to_string()),
-            Kind::Blob(digits) => Literal::Blob(self.hexadecimal(digits)?),
+            Kind::Blob(digits) => {
+                let bytes = types::bytes_from_hexadecimal(digits);
+                Literal::Blob(bytes.ok_or_else(|| self.error("a blob needs an even number of digits"))?)
+            }
             Kind::Uuid(text) => {
-                Literal::Uuid(types::uuid_from_text(text).ok_or_else(|| self.error("bad uuid"))?)
+                let uuid = text.parse::<Uuid>().map_err(|error| self.error(error.to_string()))?;
+                Literal::Uuid(*uuid.as_bytes())
             }
             Kind::Word(word) => match word.as_ref() {
                 "null" => Literal::Null,
                 "true" => Literal::Boolean(true),
                 "false" => Literal::Boolean(false),
-                // P1Y2M, the ISO form of a duration, looks like a name.
-                iso if iso.starts_with('p')
-                    && iso[1..].starts_with(|c: char| c.is_ascii_digit() || c == 't') =>
-                {
-                    Literal::Duration(iso.to_owned())
-                }
-                _ if self.is_symbol(1, "(") => {
-                    return Err(self.error(format!("function {word} is not among what this node has")));
-                }
-                _ => return Err(self.unexpected("a value")),
+                _ => return Ok(None),
             },
-            Kind::Symbol("[" | "{" | "(") => return self.collection(),
-            _ => return Err(self.unexpected("a value")),
+            _ => return Ok(None),
         };
         self.advance();
-        Ok(plain)
+        Ok(Some(plain))
     }
 
-    pub(super) fn collection(&mut self) -> Parsed<Literal> {
-        self.deeper()?;
-        let literal = if self.symbol("[") {
-            Literal::List(self.literals_until("]")?)
-        } else if self.symbol("(") {
-            Literal::Tuple(self.literals_until(")")?)
-        } else {
-            self.expect_symbol("{")?;
-            self.set_or_map()?
-        };
-        self.depth -= 1;
-        Ok(literal)
+    /// `P1Y2M3DT4H` is one word; a form with dashes, `P0001-02-03T04:05:06`, isn't and is not taken.
+    fn iso_duration(&self, ahead: usize) -> String {
+        let Kind::Word(word) = self.look(ahead) else { return String::new() };
+        let sign = if ahead == 1 { "-" } else { "" };
+        format!("{sign}{}", word.to_ascii_uppercase())
     }
 
-    pub(super) fn set_or_map(&mut self) -> Parsed<Literal> {
-        if self.symbol("}") {
-            return Ok(Literal::Set(Vec::new()));
+    fn collection(&mut self) -> Parsed<Term> {
+        if self.symbol("[") {
+            return self.until("]", Self::term).map(Term::List);
         }
-        let first = self.element()?;
+        if self.symbol("{") {
+            return self.set_map_or_udt();
+        }
+        self.expect_symbol("(")?;
+        if let Some(hint) = self.type_hint()? {
+            return Ok(Term::Hint(hint, Box::new(self.term()?)));
+        }
+        self.until(")", Self::term).map(Term::Tuple)
+    }
+
+    /// `(type) term`, after the parenthesis: a name that isn't called, or a type with parameters.
+    fn type_hint(&mut self) -> Parsed<Option<TypeName>> {
+        let is_type = matches!(self.peek(), Kind::Word(word) if !matches!(word.as_ref(), "null" | "true" | "false" | "nan" | "infinity"))
+            && (self.is_symbol(1, ")") || self.is_symbol(1, "<"));
+        if !is_type {
+            return Ok(None);
+        }
+        let hint = self.type_name()?;
+        self.expect_symbol(")")?;
+        Ok(Some(hint))
+    }
+
+    fn set_map_or_udt(&mut self) -> Parsed<Term> {
+        if self.symbol("}") {
+            return Ok(Term::Set(Vec::new()));
+        }
+        let names_field = matches!(self.peek(), Kind::Word(_) | Kind::Quoted(_))
+            && self.is_symbol(1, ":")
+            && !matches!(self.peek(), Kind::Word(word) if matches!(word.as_ref(), "true" | "false" | "nan" | "infinity"));
+        if names_field {
+            let field = |parser: &mut Self| {
+                let name = parser.name("a field")?;
+                parser.expect_symbol(":")?;
+                Ok((name, parser.term()?))
+            };
+            return self.until("}", field).map(Term::Udt);
+        }
+        let first = self.term()?;
         if !self.symbol(":") {
             let mut elements = vec![first];
             while self.symbol(",") {
-                elements.push(self.element()?);
+                elements.push(self.term()?);
             }
             self.expect_symbol("}")?;
-            return Ok(Literal::Set(elements));
+            return Ok(Term::Set(elements));
         }
-        let mut pairs = vec![(first, self.element()?)];
+        let mut pairs = vec![(first, self.term()?)];
         while self.symbol(",") {
-            let key = self.element()?;
+            let key = self.term()?;
             self.expect_symbol(":")?;
-            pairs.push((key, self.element()?));
+            pairs.push((key, self.term()?));
         }
         self.expect_symbol("}")?;
-        Ok(Literal::Map(pairs))
+        Ok(Term::Map(pairs))
     }
 
-    pub(super) fn literals_until(&mut self, close: &'static str) -> Parsed<Vec<Literal>> {
-        let mut elements = Vec::new();
-        if self.symbol(close) {
-            return Ok(elements);
-        }
-        loop {
-            elements.push(self.element()?);
-            if !self.symbol(",") {
-                self.expect_symbol(close)?;
-                return Ok(elements);
-            }
-        }
+    fn call(&mut self) -> Parsed<Term> {
+        // `token` is reserved but for this.
+        let name = if self.word("token") { "token".to_owned() } else { self.name("a function")? };
+        self.expect_symbol("(")?;
+        Ok(Term::Call(name, self.until(")", Self::term)?))
     }
 
-    pub(super) fn element(&mut self) -> Parsed<Literal> {
-        if self.is_symbol(0, "?") || self.is_symbol(0, ":") {
-            return Err(self.error("bind markers inside of collections are not among what this node has"));
+    pub(super) fn in_terms(&mut self) -> Parsed<InTerms> {
+        if let Some(marker) = self.marker()? {
+            return Ok(InTerms::Marker(marker));
         }
-        self.literal()
+        self.expect_symbol("(")?;
+        self.until(")", Self::term).map(InTerms::Each)
     }
+}
 
-    pub(super) fn hexadecimal(&self, digits: &str) -> Parsed<Vec<u8>> {
-        types::bytes_from_hexadecimal(digits)
-            .ok_or_else(|| self.error("a blob needs an even number of digits"))
-    }
-
-    pub(super) fn deeper(&mut self) -> Parsed<()> {
-        self.depth += 1;
-        if self.depth > DEPTH_LIMIT {
-            return Err(self.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
-        }
-        Ok(())
-    }
+/// P1Y2M, the ISO form of a duration, looks like a name.
+fn is_iso_duration(word: &str) -> bool {
+    let mut characters = word.chars();
+    characters.next() == Some('p')
+        && characters.next().is_some_and(|second| second.is_ascii_digit() || second == 't')
+        && characters.all(|c| c.is_ascii_digit() || "ymwdths".contains(c))
 }
