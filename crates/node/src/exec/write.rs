@@ -9,7 +9,7 @@ use super::plan::{self, Target, WritePlan};
 use super::slot::{Bound, Slot, Value};
 use crate::refusal::{Refusal, invalid};
 use crate::store::cell::{Cell, Expiry, Marker, NEVER};
-use crate::store::row::{Complex, Content, Part, RawContent, RowData, read};
+use crate::store::row::{Complex, Content, Element, Part, RawContent, RowData, read};
 use crate::store::schema::{Column, Kind, Schema};
 use crate::store::table::{Change, PartitionKey};
 use crate::store::{Store, TableIndex};
@@ -241,12 +241,7 @@ impl<'b> Write<'_, 'b> {
     }
 
     /// The cells of a collection's or type's value. Those of a list get places behind all others, or before them.
-    fn elements(
-        &self,
-        column: &Column,
-        value: &[u8],
-        behind: bool,
-    ) -> Result<Vec<(Cow<'b, [u8]>, Cell<'b>)>, Refusal> {
+    fn elements(&self, column: &Column, value: &[u8], behind: bool) -> Result<Vec<Element<'b>>, Refusal> {
         let owned = |bytes: &[u8]| Cow::Owned(bytes.to_vec());
         let counted = !matches!(column.column_type(), ColumnType::Udt(_));
         let pieces = types::elements(value, counted);
@@ -363,12 +358,12 @@ fn row_change(key: RowKey, data: RowData<'_>) -> Change<'_> {
 }
 
 /// Elements beside those that there are.
-fn added<'b>(elements: Vec<(Cow<'b, [u8]>, Cell<'b>)>) -> Content<'b> {
+fn added<'b>(elements: Vec<Element<'b>>) -> Content<'b> {
     Content::Complex(Complex { deleted_at: NEVER, elements })
 }
 
 /// By what names them; of equal ones the last stays.
-fn sort_elements(schema: &Schema, column: &Column, elements: &mut Vec<(Cow<'_, [u8]>, Cell<'_>)>) {
+fn sort_elements(schema: &Schema, column: &Column, elements: &mut Vec<Element<'_>>) {
     let in_order =
         elements.windows(2).all(|pair| schema.compare_paths(column.number, &pair[0].0, &pair[1].0).is_lt());
     if in_order {

@@ -45,6 +45,9 @@ pub(crate) enum Content<'a> {
     },
 }
 
+/// What names an element, and its value.
+pub(crate) type Element<'a> = (Cow<'a, [u8]>, Cell<'a>);
+
 /// A collection or user-defined type of which each element is a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Complex<'a> {
@@ -52,7 +55,7 @@ pub(crate) struct Complex<'a> {
     pub(crate) deleted_at: i64,
     /// What names the element (of a set itself, of a map the key, of a list its place, of a type the field's number) and
     /// its value, in order.
-    pub(crate) elements: Vec<(Cow<'a, [u8]>, Cell<'a>)>,
+    pub(crate) elements: Vec<Element<'a>>,
 }
 
 impl Default for RowData<'_> {
@@ -207,7 +210,7 @@ fn add(old: &mut Cell<'_>, timestamp: i64, by: i64) {
 }
 
 impl<'a> Complex<'a> {
-    fn merge(&mut self, newer: Vec<(Cow<'a, [u8]>, Cell<'a>)>, schema: &Schema, column: u16) {
+    fn merge(&mut self, newer: Vec<Element<'a>>, schema: &Schema, column: u16) {
         // What comes last in the order is what lists are mostly given.
         for (path, cell) in newer {
             let found =
