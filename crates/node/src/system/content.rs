@@ -303,8 +303,12 @@ fn user_types(store: &Store) -> Vec<SystemRow> {
 /// What clients split a table by: the node's own ranges, as if partitions were spread evenly.
 fn size_estimates(cluster: &Cluster, store: &Store, node: usize) -> Vec<SystemRow> {
     let Some(member) = cluster.members.get(node) else { return Vec::new() };
-    let mut ring =
-        cluster.members.iter().flat_map(|member| member.tokens.iter().copied()).collect::<Vec<_>>();
+    let mut ring = cluster
+        .members
+        .iter()
+        .filter(|member| !member.left)
+        .flat_map(|member| member.tokens.iter().copied())
+        .collect::<Vec<_>>();
     ring.sort_unstable();
     let mut rows = Vec::new();
     for (keyspace, found) in &store.keyspaces {
