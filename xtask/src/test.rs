@@ -18,6 +18,7 @@ const EXAMPLES: &[&str] = &[
     "caller_thread",
     "pages",
     "typed_rows",
+    "authenticator",
     "tokio_current_thread",
     "tokio_multi_thread",
     "smol",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use helenus_core::call::{Call, Command, Notify, Terms};
 use helenus_core::machine::{
-    Agreed, Config, ContactPoint, CounterReader, Credentials, Shared as MachineShared, seed,
+    Agreed, Authentication, Authenticator, Config, ContactPoint, CounterReader, Credentials, Shared as MachineShared, seed,
 };
 use helenus_core::protocol::{Compression, CompressionError, Consistency, Version};
 use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};
@@ -102,9 +102,16 @@ impl SessionBuilder {
         self
     }
 
-    /// User and password for PLAIN authentication.
+    /// User and password for PLAIN authentication, sent to any node that asks. They go over the network as they are, so use TLS where
+    /// others can listen.
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
-        self.config.credentials = Some(Credentials::new(user, password));
+        self.config.authentication = Authentication::Plain(Credentials::new(user, password));
+        self
+    }
+
+    /// Authentication by a SASL mechanism of one's own, in place of [`SessionBuilder::credentials`].
+    pub fn authenticator(mut self, authenticator: impl Authenticator + 'static) -> Self {
+        self.config.authentication = Authentication::By(Arc::new(authenticator));
         self
     }
 

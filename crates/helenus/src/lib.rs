@@ -74,7 +74,8 @@ pub use trace::{FetchTrace, Trace, TraceEvent};
 
 pub use helenus_core::call::{ClosedBecause, Fate, NodeFailure, ReprepareFailure, RequestError};
 pub use helenus_core::machine::{
-    CompressionFallback, CompressionLack, ConnectionError, ContactPointError, Counters, Credentials,
+    AuthError, AuthExchange, AuthReply, AuthServer, Authenticator, CompressionFallback, CompressionLack,
+    ConnectionError, ContactPointError, Counters, Credentials,
 };
 pub use helenus_core::protocol::response::{Change, SchemaChange, SchemaTarget};
 pub use helenus_core::protocol::{

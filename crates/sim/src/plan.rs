@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use helenus_core::Limits;
-use helenus_core::machine::{Config, ContactPoint, Credentials, STREAMS_MAX};
+use helenus_core::machine::{Authentication, Config, ContactPoint, Credentials, STREAMS_MAX};
 use helenus_core::protocol::Version;
 
 use crate::rng::Rng;
@@ -126,7 +126,7 @@ fn config(rng: &mut Rng, nodes: &[NodePlan]) -> Config {
     config.connections_per_node = rng.index(3) + 1;
     config.version = rng.pick(&[Version::V5, Version::V5, Version::V4, Version::V3]);
     config.keyspace = rng.chance(300).then(|| "Ks".into());
-    config.credentials = Some(Credentials::new("user", "secret"));
+    config.authentication = Authentication::Plain(Credentials::new("user", "secret"));
     config.handshake_timeout = Duration::from_millis(rng.pick(&[200, 1_000]));
     config.heartbeat_interval = Duration::from_millis(rng.pick(&[300, 2_000]));
     config.heartbeat_timeout = Duration::from_millis(rng.pick(&[100, 500]));

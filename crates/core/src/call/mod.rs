@@ -22,6 +22,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::protocol::{Header, Version};
+use crate::reactor::ConnId;
 use crate::statement::PreparedStatement;
 
 /// What came of a request.
@@ -38,6 +39,8 @@ pub enum Reply {
     Closed,
     /// To [`Command::Pause`].
     Elapsed,
+    /// To [`Command::Authenticate`].
+    Noticed,
 }
 
 /// A response as it came, not yet decoded. An ERROR response is an answer too.
@@ -148,6 +151,8 @@ pub enum Command {
         /// How long.
         duration: Duration,
     },
+    /// An [`Authenticator`](crate::machine::Authenticator) has answered a question about this connection: look at what.
+    Authenticate(ConnId),
 }
 
 impl Command {
@@ -158,6 +163,7 @@ impl Command {
             Self::Connect => (Kind::Connect, Vec::new()),
             Self::Close { drain } => (Kind::Close { drain }, Vec::new()),
             Self::Pause { duration } => (Kind::Pause { duration }, Vec::new()),
+            Self::Authenticate(conn) => (Kind::Authenticate(conn), Vec::new()),
         }
     }
 }
@@ -173,4 +179,5 @@ pub(crate) enum Kind {
     Connect,
     Close { drain: Duration },
     Pause { duration: Duration },
+    Authenticate(ConnId),
 }

@@ -41,6 +41,7 @@ pub(super) enum End {
     Connected(Version),
     Closed,
     Elapsed,
+    Noticed,
     Failed(Box<RequestError>),
 }
 
@@ -51,6 +52,7 @@ impl From<Outcome> for End {
             Ok(Reply::Connected(version)) => Self::Connected(version),
             Ok(Reply::Closed) => Self::Closed,
             Ok(Reply::Elapsed) => Self::Elapsed,
+            Ok(Reply::Noticed) => Self::Noticed,
             Err(error) => Self::Failed(Box::new(error)),
         }
     }
@@ -80,6 +82,7 @@ impl Owned {
             End::Connected(version) => Ok(Reply::Connected(version)),
             End::Closed => Ok(Reply::Closed),
             End::Elapsed => Ok(Reply::Elapsed),
+            End::Noticed => Ok(Reply::Noticed),
             End::Failed(error) => Err(*error),
         })
     }

@@ -71,6 +71,7 @@ impl Settled {
             Finished::Waker(waker) => waker.wake(),
             Finished::Callback(callback, outcome) => outcome.call(callback),
             Finished::Window(window, number) => self.wakes.extend(window.push(number)),
+            Finished::Errand(errand) => errand(),
         }
     }
 

@@ -190,6 +190,7 @@ impl Unsent {
             Kind::Connect => Command::Connect,
             Kind::Close { drain } => Command::Close { drain },
             Kind::Pause { duration } => Command::Pause { duration },
+            Kind::Authenticate(conn) => Command::Authenticate(conn),
         };
         (command, std::mem::take(self.terms()))
     }
@@ -693,6 +694,8 @@ pub(crate) enum Finished {
     Waker(Waker),
     Window(Arc<super::Window>, usize),
     Callback(Callback, ForCallback),
+    /// Nobody's request: code of the program's own that the machine wants called.
+    Errand(Box<dyn FnOnce() + Send>),
 }
 
 /// A request with a callback that has ended: what the machine has of it until it calls back.

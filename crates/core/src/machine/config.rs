@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Authentication;
 use crate::protocol::{Compression, Version};
 use crate::reactor::OpenOptions;
 
@@ -22,8 +23,8 @@ pub struct Config {
     pub version_fixed: bool,
     /// `USE`d on every connection before it takes requests. Quoted by the machine if need be.
     pub keyspace: Option<Arc<str>>,
-    /// For PLAIN authentication.
-    pub credentials: Option<Credentials>,
+    /// How to answer nodes that ask who this is.
+    pub authentication: Authentication,
     /// Asked for on every connection. Where node or version don't have it, connections are not compressed, and
     /// [`Agreed::compression_fallback`](super::Agreed::compression_fallback) says so...
     pub compression: Option<Compression>,
@@ -70,7 +71,7 @@ impl Config {
             version: Version::LATEST,
             version_fixed: false,
             keyspace: None,
-            credentials: None,
+            authentication: Authentication::None,
             compression: None,
             compression_required: false,
             #[cfg(feature = "tls")]

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::counters::Cells;
 use super::incoming::Body;
-use crate::call::{Entry, Kind, Outcome, RequestError, Settled};
+use crate::call::{Entry, Finished, Kind, Outcome, RequestError, Settled};
 use crate::inbox::Inbox;
 use crate::protocol::{Header, Opcode};
 
@@ -65,6 +65,11 @@ impl Desk {
     pub(crate) fn finish(&mut self, call: Entry, outcome: Outcome) {
         self.give_back(&call);
         self.settled.push(call.finish(outcome));
+    }
+
+    /// Code of the program's own is to be called, outside the machine.
+    pub(crate) fn call(&mut self, errand: Box<dyn FnOnce() + Send>) {
+        self.settled.push(Finished::Errand(errand));
     }
 
     /// Nobody wants it any more.

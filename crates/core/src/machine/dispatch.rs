@@ -18,6 +18,10 @@ impl Shard {
         match call.kind {
             Kind::Send => self.start_request(now, call),
             Kind::Connect => self.start_connect(now, call),
+            Kind::Authenticate(conn) => {
+                self.authenticator_answered(now, conn);
+                self.desk.finish(call, Ok(Reply::Noticed));
+            }
             Kind::Pause { duration } => {
                 let over = now + duration;
                 self.want_tick(over);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::CompressionLack;
+use super::{AuthError, CompressionLack};
 use crate::protocol::segment::SegmentError;
 use crate::protocol::{DecodeError, EncodeError, ServerError, Version};
 
@@ -22,6 +22,8 @@ pub enum Step {
     Startup,
     /// AUTH_RESPONSE until AUTH_SUCCESS.
     Authentication,
+    /// A question to the program's own authenticator until its reply.
+    Authenticator,
     /// `USE` of the session's keyspace.
     Keyspace,
 }
@@ -100,6 +102,20 @@ pub enum ConnectionError {
         /// The server's authenticator class.
         authenticator: Box<str>,
     },
+    /// The program's own authenticator refused to go on, or the server that it talked to.
+    AuthenticatorRefused {
+        /// The server's authenticator class.
+        authenticator: Box<str>,
+        /// Why.
+        error: AuthError,
+    },
+    /// The program's own authenticator dropped its reply, or panicked.
+    AuthenticatorGone {
+        /// The server's authenticator class.
+        authenticator: Box<str>,
+    },
+    /// The server goes on with its challenges and comes to no end.
+    TooManyChallenges(u8),
     /// The server refused the credentials.
     CredentialsRefused {
         /// Whose.
@@ -151,6 +167,7 @@ impl fmt::Display for Step {
             Self::Options => "OPTIONS",
             Self::Startup => "STARTUP",
             Self::Authentication => "authentication",
+            Self::Authenticator => "the program's authenticator",
             Self::Keyspace => "USE of the keyspace",
         })
     }
@@ -161,6 +178,9 @@ impl fmt::Display for ConnectionError {
         match self {
             Self::Resolve(error) => write!(f, "the name can't be resolved: {error}"),
             Self::Connect(error) => write!(f, "can't connect: {error}"),
+            Self::HandshakeTimeout(Step::Authenticator, after) => {
+                write!(f, "the program's authenticator has not replied within {after:?}")
+            }
             Self::HandshakeTimeout(step, after) => write!(f, "no answer to {step} within {after:?}"),
             Self::ClosedByPeer(None) => f.write_str("the server closed the connection"),
             Self::ClosedByPeer(Some(step)) => {
@@ -208,6 +228,14 @@ impl fmt::Display for ConnectionError {
                     "the server wants credentials ({authenticator}); give the builder a user and password"
                 )
             }
+            Self::AuthenticatorRefused { authenticator, error } => {
+                write!(f, "the program's authenticator gave the exchange with {authenticator} up: {error}")
+            }
+            Self::AuthenticatorGone { authenticator } => write!(
+                f,
+                "the program's authenticator dropped its reply to {authenticator} without an answer (did it panic?)"
+            ),
+            Self::TooManyChallenges(n) => write!(f, "authentication came to no end within {n} challenges"),
             Self::CredentialsRefused { user, error } => write!(f, "user '{user}' was refused: {error}"),
             Self::Refused(step, error) => write!(f, "{step} was refused: {error}"),
             Self::HeartbeatLost(after) => write!(f, "no answer to a heartbeat within {after:?}"),

@@ -1,7 +1,8 @@
 //! From a TCP connection to one that takes requests: OPTIONS if compression is asked for, STARTUP, authentication, USE.
 //! Decisions only; no bytes move here.
 
-use super::{CompressionLack, Config, ConnectionError, Step};
+use super::authenticator::{AuthAnswer, AuthSlot, Exchange, Question};
+use super::{Authentication, CompressionLack, Config, ConnectionError, Credentials, Step};
 use crate::protocol::request::{AuthResponse, Query, Startup};
 use crate::protocol::response::{Message, Response, ResultMessage, Supported};
 use crate::protocol::{
@@ -15,6 +16,11 @@ pub(crate) struct Handshake {
     version: Version,
     /// AUTH_CHALLENGEs so far; a server that never ends is given up.
     rounds: u8,
+    /// The server's authenticator class.
+    authenticator: Box<str>,
+    /// With the program's own authenticator, and where its answers come.
+    pub(crate) exchange: Exchange,
+    pub(crate) slot: AuthSlot,
     /// What STARTUP asked for.
     compression: Option<Compression>,
     /// Why it didn't ask for what the session wants.
@@ -22,10 +28,11 @@ pub(crate) struct Handshake {
 }
 
 /// What to do after an answer.
-#[derive(Debug)]
 pub(crate) enum Next {
     /// Send this and wait for its answer.
     Send(Vec<u8>),
+    /// Ask the program's own authenticator this, and wait for its answer.
+    Ask(Question),
     /// The connection takes requests.
     Ready,
     /// The server doesn't speak this version; begin again on a new connection with that one.
@@ -39,7 +46,16 @@ const ROUNDS_MAX: u8 = 16;
 impl Handshake {
     /// The handshake, and its first frame.
     pub(crate) fn begin(version: Version, config: &Config) -> Result<(Self, Vec<u8>), ConnectionError> {
-        let mut handshake = Self { step: Step::Options, version, rounds: 0, compression: None, lack: None };
+        let mut handshake = Self {
+            step: Step::Options,
+            version,
+            rounds: 0,
+            authenticator: "".into(),
+            exchange: Exchange::default(),
+            slot: AuthSlot::default(),
+            compression: None,
+            lack: None,
+        };
         // What a server can't do it refuses and closes the connection, so it is asked before.
         let first = match config.compression {
             Some(_) => frame(version, Opcode::Options, |_| Ok(())),
@@ -50,6 +66,11 @@ impl Handshake {
 
     pub(crate) fn step(&self) -> Step {
         self.step
+    }
+
+    /// The class name of the server's authenticator; empty as long as it hasn't asked.
+    pub(crate) fn authenticator(&self) -> &str {
+        &self.authenticator
     }
 
     /// How the connection is compressed once the server has answered STARTUP.
@@ -104,13 +125,12 @@ impl Handshake {
                 Next::Fail(ConnectionError::WrongVersion { agreed: self.version, byte: header.version })
             }
             (Step::Options, Message::Supported(supported)) => self.supported(&supported, config),
-            (Step::Startup, Message::Ready) | (Step::Authentication, Message::AuthSuccess { .. }) => {
-                self.use_keyspace(config)
-            }
+            (Step::Startup, Message::Ready) => self.use_keyspace(config),
             (Step::Startup, Message::Authenticate { authenticator }) => {
                 self.authenticate(authenticator, config)
             }
-            (Step::Authentication, Message::AuthChallenge { .. }) => self.challenge(header.opcode, config),
+            (Step::Authentication, Message::AuthChallenge(token)) => self.challenge(token, config),
+            (Step::Authentication, Message::AuthSuccess(token)) => self.success(token, config),
             (Step::Keyspace, Message::Result(ResultMessage::SetKeyspace { .. })) => Next::Ready,
             (_, _) => Next::Fail(ConnectionError::UnexpectedOpcode {
                 opcode: header.opcode,
@@ -130,24 +150,63 @@ impl Handshake {
     }
 
     fn authenticate(&mut self, authenticator: &str, config: &Config) -> Next {
-        let Some(credentials) = &config.credentials else {
-            return Next::Fail(ConnectionError::CredentialsMissing { authenticator: authenticator.into() });
-        };
+        self.authenticator = authenticator.into();
+        match &config.authentication {
+            Authentication::None => {
+                Next::Fail(ConnectionError::CredentialsMissing { authenticator: authenticator.into() })
+            }
+            Authentication::Plain(credentials) => self.plain(credentials),
+            Authentication::By(_) => self.ask(Question::Initial),
+        }
+    }
+
+    fn plain(&mut self, credentials: &Credentials) -> Next {
+        self.auth_response(&credentials.plain_token())
+    }
+
+    fn ask(&mut self, question: Question) -> Next {
+        self.step = Step::Authenticator;
+        Next::Ask(question)
+    }
+
+    fn auth_response(&mut self, token: &[u8]) -> Next {
         self.step = Step::Authentication;
-        let token = credentials.plain_token();
         let version = self.version;
         send(frame(version, Opcode::AuthResponse, |out| {
-            AuthResponse { token: Some(&token) }.put(version, out)
+            AuthResponse { token: Some(token) }.put(version, out)
         }))
     }
 
-    /// PLAIN has one round, but some servers challenge before they listen.
-    fn challenge(&mut self, opcode: u8, config: &Config) -> Next {
+    fn challenge(&mut self, token: Option<&[u8]>, config: &Config) -> Next {
         self.rounds += 1;
         if self.rounds > ROUNDS_MAX {
-            return Next::Fail(ConnectionError::UnexpectedOpcode { opcode, awaited: "AUTH_SUCCESS" });
+            return Next::Fail(ConnectionError::TooManyChallenges(ROUNDS_MAX));
         }
-        self.authenticate("", config)
+        match &config.authentication {
+            // PLAIN has one round, but some servers challenge before they listen.
+            Authentication::Plain(credentials) => self.plain(credentials),
+            _ => self.ask(Question::Challenge(token.map(<[u8]>::to_vec))),
+        }
+    }
+
+    fn success(&mut self, token: Option<&[u8]>, config: &Config) -> Next {
+        match &config.authentication {
+            Authentication::By(_) => self.ask(Question::Success(token.map(<[u8]>::to_vec))),
+            _ => self.use_keyspace(config),
+        }
+    }
+
+    /// Decides on what the program's own authenticator has answered.
+    pub(crate) fn authenticator_answered(&mut self, answer: AuthAnswer, config: &Config) -> Next {
+        let authenticator = self.authenticator.clone();
+        match answer {
+            AuthAnswer::Token(token) => self.auth_response(&token),
+            AuthAnswer::Content => self.use_keyspace(config),
+            AuthAnswer::Refused(error) => {
+                Next::Fail(ConnectionError::AuthenticatorRefused { authenticator, error })
+            }
+            AuthAnswer::Dropped => Next::Fail(ConnectionError::AuthenticatorGone { authenticator }),
+        }
     }
 
     fn use_keyspace(&mut self, config: &Config) -> Next {
@@ -160,7 +219,8 @@ impl Handshake {
 
     fn awaited(&self) -> &'static str {
         match self.step {
-            Step::Authentication => "AUTH_SUCCESS",
+            Step::Authentication => "AUTH_SUCCESS or AUTH_CHALLENGE",
+            Step::Authenticator => "nothing",
             Step::Keyspace => "RESULT Set_keyspace",
             Step::Options => "SUPPORTED",
             Step::Tcp | Step::Tls | Step::Startup => "READY or AUTHENTICATE",
@@ -218,8 +278,8 @@ fn refuses_version(error: &ServerError, header: &Header, version: Version) -> bo
 }
 
 fn refusal(step: Step, error: ServerError, config: &Config) -> ConnectionError {
-    match (&error.kind, &config.credentials) {
-        (ErrorKind::Authentication, Some(credentials)) => {
+    match (&error.kind, &config.authentication) {
+        (ErrorKind::Authentication, Authentication::Plain(credentials)) => {
             ConnectionError::CredentialsRefused { user: (&*credentials.user).into(), error }
         }
         _ => ConnectionError::Refused(step, error),

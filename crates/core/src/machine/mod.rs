@@ -13,6 +13,7 @@
 //! `dispatch`, `responses`, `pool` and `clock` are what the shard does with them; `desk` is where requests end.
 
 mod agreed;
+mod authenticator;
 mod clock;
 mod config;
 mod connection;
@@ -37,6 +38,7 @@ mod tests;
 mod unsecured;
 
 pub use agreed::{Agreed, CompressionFallback, CompressionLack};
+pub use authenticator::{AuthError, AuthExchange, AuthReply, AuthServer, Authentication, Authenticator};
 pub use config::{Config, ContactPoint, ContactPointError, Credentials, STREAMS_MAX};
 pub use counters::{CounterReader, Counters};
 pub use error::{ConnectionError, Step};

@@ -100,6 +100,11 @@ impl Node {
         &self.failures
     }
 
+    /// As it was given, for messages.
+    pub(crate) fn contact_point(&self) -> &Arc<str> {
+        &self.point.text
+    }
+
     pub(crate) fn resolved(&mut self, addresses: Vec<SocketAddr>) {
         for address in addresses {
             if !self.addresses.contains(&address) {

@@ -2,6 +2,7 @@
 
 mod secured;
 
+use std::fmt;
 use std::io;
 
 use crate::protocol::segment::{self, lz4};
@@ -33,7 +34,7 @@ impl Spares {
 }
 
 /// How envelopes are put into the bytes that go.
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Form {
     /// As they are: v3 and v4, and v5 in the beginning.
     #[default]
@@ -47,7 +48,7 @@ enum Form {
 }
 
 /// The outgoing half of a connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outgoing {
     tail: Vec<u8>,
     /// How much of `tail` the kernel has.
@@ -248,6 +249,16 @@ impl Outgoing {
         }
         spares.put(block.0);
         !self.is_empty()
+    }
+}
+
+/// Not the bytes: there may be a password among them.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("unsent", &(self.tail.len() - self.written))
+            .field("lent", &self.lent)
+            .finish_non_exhaustive()
     }
 }
 

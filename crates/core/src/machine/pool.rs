@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::authenticator::{AuthServer, Question};
 use super::connection::{Connection, Phase};
 use super::handshake::{Handshake, Next};
 use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
-use super::{CompressionLack, Config, ConnectionError, Shard, Slot, Step, layer_for};
+use super::{
+    Authentication, CompressionLack, Config, ConnectionError, Shard, Slot, Step, layer_for,
+};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;
@@ -140,11 +143,63 @@ impl Shard {
     ) -> Result<(), ConnectionError> {
         match next {
             Next::Send(frame) => self.send_step(now, connection, handshake, &frame),
+            Next::Ask(question) => self.ask(now, connection, handshake, question),
             Next::Ready => self.became_ready(now, connection, handshake.into_lack())?,
-            Next::Fail(error) => return Err(error),
+            Next::Fail(error) => {
+                connection.phase = Phase::Handshaking { handshake, deadline: NEVER };
+                return Err(error);
+            }
             Next::Lower(version) => return Err(self.lower_version(connection, version)),
         }
         Ok(())
+    }
+
+    /// Has the program's own authenticator asked, once the machine is not borrowed; its answer comes by the inbox.
+    fn ask(&mut self, now: Time, connection: &mut Connection, handshake: Handshake, question: Question) {
+        let deadline = now + self.config.handshake_timeout;
+        if let Authentication::By(authenticator) = &self.config.authentication {
+            let server = AuthServer {
+                contact_point: self.nodes[connection.node].contact_point().clone(),
+                address: connection.address,
+                authenticator: handshake.authenticator().into(),
+            };
+            let (authenticator, inbox) = (authenticator.clone(), self.inbox.clone());
+            let slot = handshake.slot.clone();
+            self.desk.call(handshake.exchange.ask(
+                authenticator,
+                server,
+                question,
+                inbox,
+                connection.id,
+                slot,
+            ));
+        }
+        connection.phase = Phase::Handshaking { handshake, deadline };
+        self.want_tick(deadline);
+    }
+
+    /// An answer of the authenticator's has come, perhaps for a connection that is gone.
+    pub(super) fn authenticator_answered(&mut self, now: Time, id: ConnId) {
+        let Some(mut connection) = self.check_out(id) else { return };
+        let phase = std::mem::replace(&mut connection.phase, Phase::Opening { deadline: NEVER });
+        let (mut handshake, answer) = match phase {
+            Phase::Handshaking { handshake, deadline } => match handshake.slot.take() {
+                Some(answer) if handshake.step() == Step::Authenticator => (handshake, answer),
+                _ => {
+                    connection.phase = Phase::Handshaking { handshake, deadline };
+                    return self.check_in(connection);
+                }
+            },
+            other => {
+                connection.phase = other;
+                return self.check_in(connection);
+            }
+        };
+        let next = handshake.authenticator_answered(answer, &self.config);
+        match self.next_step(now, &mut connection, handshake, next) {
+            Ok(()) => self.check_in(connection),
+            Err(error) => self.close_connection(now, connection, error),
+        }
     }
 
     /// The server doesn't speak this version. The next connection greets it with a lower one; this one ends.
@@ -252,6 +307,11 @@ impl Shard {
         let cause = Arc::new(error);
         self.update_node(now, connection, &cause, lowered);
         self.settle_requests(connection, &cause, accepted_bytes);
+        if let Phase::Handshaking { handshake, .. } = &mut connection.phase {
+            // An exchange is the program's own code, also when it is dropped.
+            let exchange = std::mem::take(&mut handshake.exchange);
+            self.desk.call(Box::new(move || drop(exchange)));
+        }
     }
 
     fn update_node(

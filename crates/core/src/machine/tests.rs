@@ -1,5 +1,6 @@
 //! The shard by hand-fed bytes: each test is the server, the network and the clock.
 
+mod authentication;
 #[cfg(all(feature = "lz4", feature = "snappy"))]
 mod compression;
 mod rig;
@@ -81,7 +82,7 @@ fn credentials_are_sent_if_they_are_asked_for() {
     let refused = Message::Error(ServerError::new(ErrorKind::Authentication, "bad credentials"));
     for answer in [Message::AuthSuccess(None), refused] {
         let mut rig = Rig::new(&["10.0.0.1"], |config| {
-            config.credentials = Some(Credentials::new("user", "hunter2"));
+            config.authentication = Authentication::Plain(Credentials::new("user", "hunter2"));
         });
         let mut connect = rig.submit(Command::Connect, Terms::default());
         let conn = rig.open[0];
@@ -110,7 +111,7 @@ fn credentials_are_sent_if_they_are_asked_for() {
 fn a_v5_login_is_in_segments_from_auth_response_on() {
     let mut rig = Rig::new(&["10.0.0.1"], |config| {
         config.version = Version::V5;
-        config.credentials = Some(Credentials::new("user", "hunter2"));
+        config.authentication = Authentication::Plain(Credentials::new("user", "hunter2"));
     });
     let mut connect = rig.submit(Command::Connect, Terms::default());
     let conn = rig.open[0];
@@ -165,7 +166,7 @@ fn each_step_of_the_handshake_has_a_timeout_of_its_own() {
     for (reached, awaited) in steps.into_iter().enumerate() {
         let mut rig = Rig::new(&["10.0.0.1"], |config| {
             config.handshake_timeout = 100 * MS;
-            config.credentials = Some(Credentials::new("user", "hunter2"));
+            config.authentication = Authentication::Plain(Credentials::new("user", "hunter2"));
             config.keyspace = Some("ks".into());
         });
         let mut connect = rig.submit(Command::Connect, Terms::default());

@@ -65,6 +65,6 @@ fn tell(finished: Finished) {
         Finished::Seen => {}
         Finished::Waker(waker) => waker.wake(),
         Finished::Callback(callback, outcome) => outcome.call(callback),
-        Finished::Window(..) => unreachable!("no model has one"),
+        Finished::Window(..) | Finished::Errand(_) => unreachable!("no model has one"),
     }
 }

@@ -89,8 +89,15 @@ impl fmt::Debug for ConnId {
 }
 
 /// Bytes on their way to the kernel, owned by whoever holds them. It comes back by [`Event::Sent`] to be used again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Block(pub Vec<u8>);
+
+/// Its length: among the bytes there may be a password.
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} bytes)", self.0.len())
+    }
+}
 
 /// Why a connection ended, as the reactor saw it.
 #[derive(Debug)]

@@ -75,13 +75,18 @@ impl Peer {
 
     /// Answers OPTIONS and STARTUP until the connection is ready. `None`: the client went away before.
     pub fn handshake(&mut self) -> Option<()> {
+        self.startup(&Message::Ready)
+    }
+
+    /// The same with another answer to STARTUP: AUTHENTICATE.
+    pub fn startup(&mut self, answer: &Message<'_>) -> Option<()> {
         loop {
             let request = self.request()?;
             match request.opcode() {
                 Opcode::Startup => {
                     self.version = Version::from_byte(request.header.version).unwrap();
                     self.compression = asked(&request, self.version);
-                    self.reply(request.stream(), Opcode::Ready, &[]);
+                    self.message(request.stream(), answer.clone());
                     self.segments = self.version.has_segments();
                     return Some(());
                 }
@@ -179,6 +184,14 @@ impl Peer {
         let opcode = message.opcode();
         message.put(self.version, &mut body).unwrap();
         self.reply(stream, opcode, &body);
+    }
+
+    /// The token of the next request, which must be AUTH_RESPONSE, and its stream.
+    pub fn auth_response(&mut self) -> Option<(i16, Vec<u8>)> {
+        let request = self.request()?;
+        assert_eq!(request.opcode(), Opcode::AuthResponse);
+        let token = wire::Reader::new(&request.body).bytes().unwrap();
+        Some((request.stream(), token.unwrap_or_default().to_vec()))
     }
 
     /// RESULT Void.

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use helenus::{Compression, Error, Session, SessionBuilder, Version};
+use helenus::{Compression, Error, PagingStateError, Session, SessionBuilder, Version};
 use helenus_core::protocol::response::{Message, ResultMessage, Rows, RowsMetadata};
 use helenus_core::protocol::wire::put_bytes;
 use helenus_core::protocol::{ColumnSpec, ColumnType, Flags, Opcode, envelope};
+use helenus_node::Node;
 
 use crate::common::scripted::{self, Peer};
-use crate::common::{Kind, PATIENCE, on_every_reactor};
+use crate::common::{self, Kind, PATIENCE, on_every_reactor};
 
 on_every_reactor!(
     statements_and_rows_survive_each_compression,
     a_node_that_can_not_is_talked_to_without,
     a_node_that_can_not_is_refused_if_one_insists,
     a_bad_body_fails_its_request_alone,
+    pages_of_the_node_and_states_to_resume_them,
 );
 
 const ALL: &[&str] = &["snappy", "lz4"];
@@ -127,6 +129,32 @@ fn a_node_that_can_not_is_refused_if_one_insists(kind: Kind) {
     let error = kind.connect(builder.compression(Compression::Lz4).require_compression()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("insists on compression") && text.contains("it offers snappy"), "{text}");
+}
+
+/// The requests of pages are kept for their paging states, and were compressed.
+fn pages_of_the_node_and_states_to_resume_them(kind: Kind) {
+    let node = Node::start().unwrap();
+    common::make_table(&node);
+    for (version, compression) in [
+        (Version::V3, Compression::Snappy),
+        (Version::V4, Compression::Lz4),
+        (Version::V5, Compression::Lz4),
+    ] {
+        let builder = common::builder(&node).compression(compression).protocol_version(version);
+        let session = kind.connect(builder.require_compression()).unwrap();
+        common::fill(&session, 200);
+        assert_eq!(common::count(&session), 200);
+        // Long enough to be compressed.
+        let text = format!("SELECT name FROM ks.t /* {} */", "a remark ".repeat(30));
+        let first = session.query(&text, ()).page_size(150).wait().unwrap();
+        let state = first.paging_state().unwrap().clone();
+        assert_eq!((first.row_count(), session.compression()), (150, Some(compression)));
+        let other = session.query(format!("{text} "), ()).page(state.clone()).wait().unwrap_err();
+        assert!(matches!(other, Error::PagingState(PagingStateError::Statement)), "{other}");
+        let second = session.query(&text, ()).page_size(150).page(state).wait().unwrap();
+        assert_eq!((second.row_count(), second.paging_state().is_none()), (50, true));
+        session.close().wait().unwrap();
+    }
 }
 
 /// v4: the second answer is no LZ4, the third becomes longer than it may.

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod authentication;
 mod broken;
 mod callbacks;
 mod closing;

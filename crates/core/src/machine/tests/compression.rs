@@ -184,7 +184,7 @@ fn the_machine_reads_compressed_errors_and_prepared_results() {
 fn the_handshake_may_be_compressed() {
     let (mut rig, conn, _) = started(&SUPPORTED, |config| {
         asks(Version::V4, Compression::Snappy)(config);
-        config.credentials = Some(Credentials::new("user", "hunter2"));
+        config.authentication = Authentication::Plain(Credentials::new("user", "hunter2"));
     });
     let mut connect = rig.submit(Command::Connect, Terms::default());
     let authenticate = Message::Authenticate { authenticator: "PasswordAuthenticator" };
