@@ -135,11 +135,9 @@ fn a_node_that_can_not_is_refused_if_one_insists(kind: Kind) {
 fn pages_of_the_node_and_states_to_resume_them(kind: Kind) {
     let node = Node::start().unwrap();
     common::make_table(&node);
-    for (version, compression) in [
-        (Version::V3, Compression::Snappy),
-        (Version::V4, Compression::Lz4),
-        (Version::V5, Compression::Lz4),
-    ] {
+    for (version, compression) in
+        [(Version::V3, Compression::Snappy), (Version::V4, Compression::Lz4), (Version::V5, Compression::Lz4)]
+    {
         let builder = common::builder(&node).compression(compression).protocol_version(version);
         let session = kind.connect(builder.require_compression()).unwrap();
         common::fill(&session, 200);
