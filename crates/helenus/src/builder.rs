@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use helenus_core::call::{Call, Command, Notify, Terms};
 use helenus_core::machine::{
-    Agreed, Authentication, Authenticator, Config, ContactPoint, CounterReader, Credentials, Shared as MachineShared, seed,
+    Agreed, Authentication, Authenticator, Config, ContactPoint, CounterReader, Credentials,
+    Shared as MachineShared, seed,
 };
 use helenus_core::protocol::{Compression, CompressionError, Consistency, Version};
 use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};

@@ -7,9 +7,7 @@ use super::connection::{Connection, Phase};
 use super::handshake::{Handshake, Next};
 use super::node::Want;
 use super::streams::{NEVER, Occupant, Taken};
-use super::{
-    Authentication, CompressionLack, Config, ConnectionError, Shard, Slot, Step, layer_for,
-};
+use super::{Authentication, CompressionLack, Config, ConnectionError, Shard, Slot, Step, layer_for};
 use crate::Time;
 use crate::call::{ClosedBecause, Entry, Fate, Reply, RequestError};
 use crate::protocol::Version;

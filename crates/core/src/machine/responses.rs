@@ -113,12 +113,12 @@ impl Shard {
         if !matches!(occupant, Occupant::Handshake) && header.opcode != Opcode::Error.byte() {
             return Err(ConnectionError::UnexpectedStream(header.stream));
         }
+        let body = plain(&header, body.bytes(), connection.compression, self.config.frame_bytes_max)
+            .map_err(ConnectionError::Decode)?;
         let phase = std::mem::replace(&mut connection.phase, Phase::Opening { deadline: NEVER });
         let Phase::Handshaking { mut handshake, .. } = phase else {
             return Err(ConnectionError::UnexpectedStream(header.stream));
         };
-        let body = plain(&header, body.bytes(), connection.compression, self.config.frame_bytes_max)
-            .map_err(ConnectionError::Decode)?;
         let next = handshake.answer(&header, &body, &self.config);
         let switches = header.opcode == Opcode::Ready.byte() || header.opcode == Opcode::Authenticate.byte();
         if switches && !matches!(next, Next::Fail(_) | Next::Lower(_)) {
