@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use helenus_node::Node;
 
@@ -225,6 +226,52 @@ fn a_password_comes_by_file_or_environment() {
     let (_, error, status) = said(&with(&["-u", "ada", "--password-file", bad.to_str().unwrap()]));
     assert_eq!(status, 3);
     assert!(error.contains("ada") && !error.contains("other"), "{error}");
+}
+
+#[test]
+fn tls_with_certificates_from_files() {
+    let server = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let client = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    let node = Node::builder().tls(tls(&server, &client)).start().unwrap();
+    let pem = |name: &str, text: String| file(name, &text).to_str().unwrap().to_owned();
+    let ca = pem("ca.pem", server.cert.pem());
+    let certificate = pem("client.pem", client.cert.pem());
+    let key = pem("client.key", client.signing_key.serialize_pem());
+    let select = ["--format", "csv", "-e", "SELECT key FROM system.local"];
+    let with = |options: &[&str]| said(&cql(&node, &[options, &select[..]].concat()));
+    let good = ["--tls", "--tls-ca", &ca, "--tls-cert", &certificate, "--tls-key", &key];
+    assert_eq!(with(&good), ("key\r\nlocal\r\n".into(), "".into(), 0));
+    // The name that it is not for, and an authority that didn't sign it.
+    let (_, error, status) = with(&[&good[..], &["--tls-server-name", "db.example"]].concat());
+    assert_eq!(status, 3);
+    assert!(error.contains("db.example"), "{error}");
+    assert_eq!(with(&[&good[..], &["--tls-any-name"]].concat()).2, 0);
+    let (_, error, status) = with(&["--tls", "--tls-ca", &certificate]);
+    assert_eq!(status, 3);
+    assert!(error.contains("certificate") && error.contains(&node.addresses()[0].to_string()), "{error}");
+    let (_, error, status) = with(&["--tls", "--tls-ca", "/nowhere.pem"]);
+    assert_eq!(status, 3);
+    assert!(error.contains("/nowhere.pem"), "{error}");
+    assert_eq!(with(&["--tls-ca", &ca]).2, 2, "it means nothing without --tls");
+}
+
+type Identity = rcgen::CertifiedKey<rcgen::KeyPair>;
+
+/// Of a server that wants a certificate of `clients`.
+fn tls(identity: &Identity, clients: &Identity) -> rustls::ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.cert.der().clone()).unwrap();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.unwrap())
+        .with_single_cert(vec![identity.cert.der().clone()], key)
+        .unwrap()
 }
 
 #[test]

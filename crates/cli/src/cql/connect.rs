@@ -11,6 +11,7 @@ use helenus::{Compression, Session, Version};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 use crate::bench::{self, ReactorName};
+use crate::tls::TlsOptions;
 
 const PASSWORD_VARIABLE: &str = "HELENUS_PASSWORD";
 
@@ -55,6 +56,8 @@ pub(crate) struct Target {
     /// Which reactor runs the driver; the build's default if not given
     #[arg(long, value_enum, value_name = "NAME", help_heading = "What with")]
     reactor: Option<ReactorName>,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// How long a request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = "What with",
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -91,6 +94,9 @@ impl Connector {
         }
         if let Some(compression) = target.compression {
             builder = builder.compression(compression);
+        }
+        if let Some(tls) = target.tls.configuration() {
+            builder = builder.tls(tls);
         }
         if let Some(keyspace) = keyspace {
             builder = builder.keyspace(keyspace);
