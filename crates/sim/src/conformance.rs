@@ -1,13 +1,14 @@
 //! The suite that reactors must pass, played by this one: peers follow scripts, and time is virtual.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use helenus_conformance::{Simulation, Step, Tally, pattern};
+use helenus_conformance::{Simulation, Step, Tally, pattern, tls};
 use helenus_core::Time;
 use helenus_core::reactor::Seed;
+use rustls::ServerConnection;
 
 use crate::driver::{Around, Driver};
 use crate::link::Phase;
@@ -68,6 +69,8 @@ struct Player {
     written: usize,
     /// Arrivals that were not taken yet.
     arrived: usize,
+    /// What lies between the wire and the script.
+    tls: Option<Box<ServerConnection>>,
     /// Came, and not read by the script yet.
     input: Vec<u8>,
     until: Option<Time>,
@@ -229,6 +232,7 @@ impl Loop {
         let script = &mut around.scripts[player.script];
         loop {
             let Some(step) = script.steps.get(player.step) else {
+                player.say_end(&mut self.driver.net, link);
                 if self.driver.net.links[link].server.take().is_some() {
                     self.driver.net.end_to_client(link, false);
                 }
@@ -257,6 +261,7 @@ impl Player {
             read: 0,
             written: 0,
             arrived: 0,
+            tls: None,
             input: Vec::new(),
             until: None,
             ended: false,
@@ -267,6 +272,7 @@ impl Player {
     /// Does what can be done of a step. Whether it is finished.
     fn play(&mut self, net: &mut Net, link: usize, step: &Step, tally: &Tally) -> bool {
         match step {
+            Step::Secure => self.shake_hands(net, link),
             Step::Read(count) => self.read(net, link, *count, tally),
             Step::ReadToEnd => self.read(net, link, usize::MAX, tally),
             Step::Write(count) => self.write(net, link, *count, PIECE),
@@ -276,6 +282,7 @@ impl Player {
             Step::Pause(pause) => *self.until.get_or_insert(net.now + *pause) <= net.now,
             Step::Await(gate) => gate.is_open(),
             Step::ShutWrite => {
+                self.say_end(net, link);
                 net.end_to_client(link, false);
                 true
             }
@@ -300,7 +307,7 @@ impl Player {
             self.arrived -= 1;
             match net.arrive_at_node(link) {
                 Some(_) if self.deaf => {}
-                Some(bytes) => self.input.extend(bytes),
+                Some(bytes) => self.understand(net, link, &bytes),
                 None => self.ended |= net.links[link].server.is_none(),
             }
         }
@@ -330,7 +337,7 @@ impl Player {
                 return false;
             }
             let length = (count - self.done).min(piece).min(room);
-            net.send_to_client(link, &pattern(self.written, length));
+            self.say(net, link, &pattern(self.written, length));
             self.written += length;
             self.done += length;
         }
@@ -340,9 +347,60 @@ impl Player {
     fn echo(&mut self, net: &mut Net, link: usize) -> bool {
         while net.links[link].unread() < UNREAD_MAX && self.take(net, link) {
             let bytes = std::mem::take(&mut self.input);
-            net.send_to_client(link, &bytes);
+            self.say(net, link, &bytes);
         }
         self.ended && self.input.is_empty()
+    }
+
+    fn shake_hands(&mut self, net: &mut Net, link: usize) -> bool {
+        if self.tls.is_none() {
+            self.tls = Some(Box::new(ServerConnection::new(tls::server()).unwrap()));
+        }
+        self.take(net, link);
+        self.ended || self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking())
+    }
+
+    /// Bytes of the wire, for the script.
+    fn understand(&mut self, net: &mut Net, link: usize, mut bytes: &[u8]) {
+        let Some(tls) = &mut self.tls else { return self.input.extend(bytes) };
+        while !bytes.is_empty() {
+            tls.read_tls(&mut bytes).unwrap();
+            let Ok(state) = tls.process_new_packets() else {
+                self.ended = true;
+                return;
+            };
+            let start = self.input.len();
+            self.input.resize(start + state.plaintext_bytes_to_read(), 0);
+            tls.reader().read_exact(&mut self.input[start..]).unwrap();
+        }
+        self.send_ciphertext(net, link);
+    }
+
+    /// What the script says, for the wire.
+    fn say(&mut self, net: &mut Net, link: usize, bytes: &[u8]) {
+        let Some(tls) = &mut self.tls else { return net.send_to_client(link, bytes) };
+        // It is sent at once, so no limit of what is waiting has a meaning.
+        tls.set_buffer_limit(None);
+        tls.writer().write_all(bytes).unwrap();
+        self.send_ciphertext(net, link);
+    }
+
+    fn say_end(&mut self, net: &mut Net, link: usize) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        self.send_ciphertext(net, link);
+    }
+
+    fn send_ciphertext(&mut self, net: &mut Net, link: usize) {
+        let Some(tls) = &mut self.tls else { return };
+        let mut out = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut out).unwrap();
+        }
+        if !out.is_empty() && net.links[link].phase != Phase::Gone {
+            net.send_to_client(link, &out);
+        }
     }
 }
 
@@ -383,3 +441,6 @@ fn mixed(seeds: Vec<Seed>) -> Box<dyn Simulation> {
 helenus_conformance::mount!(sim_readiness, simulated readiness);
 helenus_conformance::mount!(sim_completions, simulated completions);
 helenus_conformance::mount!(sim_mixed, simulated mixed);
+helenus_conformance::mount!(tls: sim_readiness_tls, simulated readiness);
+helenus_conformance::mount!(tls: sim_completions_tls, simulated completions);
+helenus_conformance::mount!(tls: sim_mixed_tls, simulated mixed);

@@ -4,6 +4,8 @@ mod authentication;
 #[cfg(all(feature = "lz4", feature = "snappy"))]
 mod compression;
 mod rig;
+#[cfg(feature = "tls")]
+mod secured;
 
 use std::sync::Arc;
 use std::time::Duration;

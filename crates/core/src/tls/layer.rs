@@ -192,6 +192,11 @@ impl Layer {
         }
     }
 
+    /// Memory that it keeps for bytes, beside rustls' own for keys.
+    pub fn buffered_bytes(&self) -> usize {
+        self.cut.capacity() + self.out.capacity()
+    }
+
     /// Whether it has no memory for ciphertext yet.
     pub fn wants_memory(&self) -> bool {
         self.out.capacity() == 0

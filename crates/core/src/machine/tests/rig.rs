@@ -28,6 +28,8 @@ pub(super) struct Rig {
     pub(super) sent: BTreeMap<ConnId, Vec<u8>>,
     /// Blocks stay with the kernel, which takes nothing of them.
     pub(super) stuck: bool,
+    /// Blocks are not asked for: the test flushes.
+    pub(super) keep_blocks: bool,
     pub(super) closed: Vec<ConnId>,
     pub(super) exited: bool,
 }
@@ -57,6 +59,7 @@ impl Rig {
             open: Vec::new(),
             sent: BTreeMap::new(),
             stuck: false,
+            keep_blocks: false,
             closed: Vec::new(),
             exited: false,
         };
@@ -91,7 +94,15 @@ impl Rig {
             shard.handle(now, Event::Tick);
         }
         shard.take_inbox(now, 1_000);
-        let mut sends = Vec::new();
+        // What was sent may have been the last of a connection.
+        while self.act() {}
+        self.shard().settle(&mut batch);
+        batch.deliver();
+    }
+
+    /// Carries wishes out. Whether anything was sent.
+    fn act(&mut self) -> bool {
+        let (now, mut sends) = (self.now, Vec::new());
         while let Some(action) = self.shard().poll_action(now) {
             match action {
                 Action::Open { conn, .. } => self.open.push(conn),
@@ -107,6 +118,10 @@ impl Rig {
                 Action::Exit => self.exited = true,
             }
         }
+        if self.keep_blocks {
+            return false;
+        }
+        let any = !sends.is_empty();
         for conn in sends {
             let Some(block) = self.shard().take_block(conn) else { continue };
             if !self.stuck {
@@ -114,8 +129,7 @@ impl Rig {
                 self.shard().handle(now, Event::Sent { conn, block });
             }
         }
-        self.shard().settle(&mut batch);
-        batch.deliver();
+        any
     }
 
     pub(super) fn event(&mut self, event: Event<'_>) {
