@@ -80,7 +80,13 @@ pub(crate) fn run_suites(arguments: &Arguments) -> Result<()> {
             columns
                 .extend(mounts.into_iter().map(|(name, rows)| (name.clone(), Mounts::from([(name, rows)]))));
         } else {
-            columns.push((suite.name.clone(), mounts));
+            let (secured, plain): (Mounts, Mounts) =
+                mounts.into_iter().partition(|(name, _)| name.ends_with("_tls"));
+            if plain.is_empty() || secured.is_empty() {
+                bail!("{} mounts the suite without TLS or with it, but not both", suite.name);
+            }
+            columns.push((suite.name.clone(), plain));
+            columns.push((format!("{}+tls", suite.name), secured));
         }
     }
     fill_gaps(&mut columns);
@@ -190,7 +196,7 @@ fn row_names(columns: &[(String, Mounts)]) -> Vec<String> {
     rows.into_iter().cloned().collect()
 }
 
-/// Rows downwards, reactors across, each with the worst of what its mounts say; then what is more than a word.
+/// Rows downwards, reactors across, without TLS and with it, each with the worst of what its mounts say; then what is more than a word.
 fn print_table(columns: &[(String, Mounts)]) {
     let rows = row_names(columns);
     let width = rows.iter().map(String::len).max().unwrap_or(0);

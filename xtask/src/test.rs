@@ -19,6 +19,7 @@ const EXAMPLES: &[&str] = &[
     "pages",
     "typed_rows",
     "authenticator",
+    "tls",
     "tokio_current_thread",
     "tokio_multi_thread",
     "smol",
@@ -107,11 +108,14 @@ fn real_cassandra() -> Result<Option<Skipped>> {
         let what = format!("the tests on real Cassandra: {}", needs.join("; "));
         return Ok(Some(Skipped::Missing(what)));
     }
-    cassandra::with(Cluster { nodes: NODES, auth: false, tls: false }, |hosts| {
+    cassandra::with(Cluster { nodes: NODES, auth: false, tls: true }, |hosts| {
         // Without a cluster they are ignored, which says so in the list of tests.
         let arguments = ["--test", "cassandra", "--", "--include-ignored", "--test-threads=1"];
         let mut test = cargo(["test", "-p", "helenus", "--all-features"]);
-        run_command(test.args(arguments).env("HELENUS_CASSANDRA", hosts))?;
+        test.args(arguments)
+            .env("HELENUS_CASSANDRA", hosts)
+            .env("HELENUS_CASSANDRA_CA", cassandra::authority());
+        run_command(&mut test)?;
         let mut test = cargo(["test", "-p", "helenus-cli", "--test", "cql", "--", "--ignored"]);
         run_command(test.env("HELENUS_CASSANDRA", hosts))
     })?;

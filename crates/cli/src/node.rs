@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use helenus_node::{Node, Place, Script};
 
 use crate::os::{self, CpuTime, Signals};
-use crate::parent;
+use crate::{parent, tls};
 
 /// Prints the addresses of the nodes, one in a line, once they listen; runs until SIGINT or SIGTERM.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,6 +32,12 @@ pub(crate) struct Options {
     /// Let in only who gives this name and password (repeatable)
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
     pub(crate) user: Vec<(String, String)>,
+    /// Speak TLS, and nothing else, with the certificates in this PEM file, the node's own first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// What goes wrong, and when: faults of answers, nodes that stop, join and hang. The documentation of helenus-node's
     /// Script says how it is written
     #[arg(long, value_name = "FILE")]
@@ -65,6 +71,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .memory_limit_bytes(options.memory.saturating_mul(1 << 20));
     for (name, password) in &options.user {
         builder = builder.authentication(name, password);
+    }
+    if let (Some(certificates), Some(key)) = (&options.tls_cert, &options.tls_key) {
+        builder = builder.tls(tls::server(certificates, key)?);
     }
     let mut node = builder
         .start()

@@ -10,6 +10,7 @@ mod tls;
 pub(crate) use cluster::{Cluster, with};
 use cluster::{contact_points, down, up};
 pub(crate) use fetch::NEEDS;
+pub(crate) use tls::authority;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

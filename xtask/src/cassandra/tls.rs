@@ -12,6 +12,11 @@ pub(super) fn folder() -> PathBuf {
     fetch::home().join("tls")
 }
 
+/// The certificate of the authority that signs the nodes', for clients to trust.
+pub(crate) fn authority() -> PathBuf {
+    folder().join("ca.pem")
+}
+
 /// Makes the files unless they are there.
 pub(super) fn prepare() -> Result<()> {
     let folder = folder();

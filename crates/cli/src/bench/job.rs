@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::pattern::Pattern;
 use super::reactor::ReactorName;
+use crate::tls::TlsOptions;
 
 /// How to connect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) hosts: Vec<String>,
     pub(crate) credentials: Option<(String, String)>,
+    pub(crate) tls: TlsOptions,
     pub(crate) protocol_version: Option<u8>,
     pub(crate) compression: Option<String>,
     pub(crate) consistency: String,
@@ -38,6 +40,9 @@ impl Target {
             .in_flight_max(queue, queue.saturating_mul(2_048));
         if let Some((user, password)) = &self.credentials {
             builder = builder.credentials(user, password);
+        }
+        if let Some(tls) = self.tls.configuration() {
+            builder = builder.tls(tls);
         }
         if let Some(version) = self.protocol_version.and_then(Version::from_byte) {
             builder = builder.protocol_version(version);

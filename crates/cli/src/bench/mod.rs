@@ -24,7 +24,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 pub(crate) use options::Options;
@@ -116,6 +116,10 @@ impl Pins {
 impl<'a> Bench<'a> {
     fn start(options: &'a Options, plan: &'a Plan) -> Result<Self> {
         let pins = Pins::of(options)?;
+        ensure!(
+            !options.hosts.is_empty() || options.tls.configuration().is_none(),
+            "the node that bench starts has no TLS; start one by `helenus node --tls-cert FILE --tls-key FILE`, and name it by --hosts"
+        );
         let node = match options.hosts.is_empty() {
             true => {
                 // What a row takes in the node, with room to spare.
@@ -127,6 +131,7 @@ impl<'a> Bench<'a> {
         let target = Target {
             hosts: node.as_ref().map_or_else(|| options.hosts.clone(), |node| node.addresses.clone()),
             credentials: options.credentials()?,
+            tls: options.tls.clone(),
             protocol_version: options.protocol_version.map(helenus::Version::byte),
             compression: options.compression.map(|compression| compression.name().to_owned()),
             consistency: options.consistency.to_string(),

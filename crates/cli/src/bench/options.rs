@@ -8,6 +8,7 @@ use helenus::{Compression, Consistency, Version};
 
 use super::pattern::Pattern;
 use super::reactor::ReactorName;
+use crate::tls::TlsOptions;
 
 /// Requests without and with `--quick`, the latter for the embedded node and for real ones.
 const OPS: u64 = 100_000;
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     /// The user's password; better left to the environment variable HELENUS_PASSWORD
     #[arg(long, value_name = "PASSWORD", requires = "user", help_heading = "Where to")]
     pub(crate) password: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
     /// Of the node that is started without --hosts: answer without storing anything. Drivers are measured like that; the
     /// rows can't be counted then. Pins as --pin does
     #[arg(long, conflicts_with = "hosts", help_heading = "Where to")]

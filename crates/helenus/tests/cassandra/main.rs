@@ -1,6 +1,6 @@
 //! The session against a real cluster of three nodes, each test on every reactor.
 //!
-//! `cargo xtask cassandra up --nodes 3`, then
+//! `cargo xtask cassandra up --nodes 3 --tls`, with `HELENUS_CASSANDRA_CA` the authority that it names, then
 //! `HELENUS_CASSANDRA=127.0.0.1,127.0.0.2,127.0.0.3 cargo test -p helenus --test cassandra -- --ignored`.
 //! `cargo xtask test` does both. Without a cluster the tests are listed as ignored; run all the same they fail.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
@@ -10,6 +10,8 @@ mod common;
 
 mod cluster;
 mod errors;
+#[cfg(feature = "tls")]
+mod secured;
 mod stopped;
 mod values;
 mod writing;
