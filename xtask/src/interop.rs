@@ -5,7 +5,7 @@ use crate::cassandra::{self, Cluster};
 use crate::need::{self, Need};
 use crate::shell::{cargo, command, root, run, target};
 use anyhow::{Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Its differences are written in `crates/interop/src/known.rs`.
 const PYTHON_DRIVER: &str = "cassandra-driver==3.30.1";
@@ -17,10 +17,8 @@ pub(crate) fn run_interop() -> Result<()> {
     if !missing.is_empty() {
         bail!("{}", missing.iter().map(Need::to_string).collect::<Vec<_>>().join("; "));
     }
-    let folder = target().join("interop");
-    std::fs::create_dir_all(&folder)?;
-    let python = python(&folder)?;
-    let gocql = gocql(&folder)?;
+    let python = python()?;
+    let gocql = go_program("gocql", "crates/interop/peers/gocql")?;
     run(&mut cargo(["build", "--quiet", "-p", "helenus-interop"]))?;
     cassandra::with(Cluster { nodes: 1, auth: false, tls: false }, |host| {
         let mut interop = cargo(["run", "--quiet", "-p", "helenus-interop", "--", "--host", host]);
@@ -29,8 +27,8 @@ pub(crate) fn run_interop() -> Result<()> {
 }
 
 /// The Python of an environment that has the driver.
-fn python(folder: &Path) -> Result<PathBuf> {
-    let environment = folder.join("venv");
+pub(crate) fn python() -> Result<PathBuf> {
+    let environment = folder()?.join("venv");
     let python = environment.join("bin/python");
     if !python.exists() {
         run(command("python3", ["-m", "venv"]).arg(&environment))?;
@@ -40,13 +38,20 @@ fn python(folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The program of `crates/interop/peers/gocql`.
-fn gocql(folder: &Path) -> Result<PathBuf> {
-    let program = folder.join("gocql");
+/// The program whose source is in that folder of the workspace.
+pub(crate) fn go_program(name: &str, source: &str) -> Result<PathBuf> {
+    let folder = folder()?;
+    let program = folder.join(name);
     let mut build = command("go", ["build", "-o"]);
-    build.arg(&program).arg(".").current_dir(root().join("crates/interop/peers/gocql"));
+    build.arg(&program).arg(".").current_dir(root().join(source));
     build.env("GOMODCACHE", folder.join("go/modules")).env("GOCACHE", folder.join("go/cache"));
     // So that the folder can be deleted like any other.
     run(build.env("GOFLAGS", "-modcacherw"))?;
     Ok(program)
+}
+
+fn folder() -> Result<PathBuf> {
+    let folder = target().join("interop");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }

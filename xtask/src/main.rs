@@ -6,6 +6,7 @@ mod bench_peers;
 mod book;
 mod cassandra;
 mod ci;
+mod clients;
 mod conformance;
 mod features;
 mod fuzz;
@@ -43,6 +44,8 @@ enum Task {
     /// A real Cassandra cluster on this machine
     #[command(subcommand)]
     Cassandra(cassandra::Command),
+    /// Other people's clients run a script on the embedded node, or on real Cassandra
+    Clients(clients::Arguments),
     /// Every reactor times every pattern: a table, JSON and an HTML page under target/bench/
     BenchAllReactors(bench_all_reactors::Arguments),
     /// helenus beside other drivers and a bare loop
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Test => test::run(),
         Task::Cassandra(command) => cassandra::run(command),
+        Task::Clients(arguments) => clients::run_clients(&arguments),
         Task::BenchAllReactors(arguments) => bench_all_reactors::run_bench(&arguments),
         Task::BenchPeers(arguments) => bench_peers::run_peers(&arguments),
         Task::Asan => asan::run_asan(),

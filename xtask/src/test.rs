@@ -2,7 +2,7 @@
 
 use crate::cassandra::{self, Cluster};
 use crate::shell::{cargo, in_ci, run as run_command, step};
-use crate::{asan, features, instructions, models, need, sim};
+use crate::{asan, clients, features, instructions, models, need, sim};
 use anyhow::{Result, bail};
 use std::fmt;
 
@@ -20,6 +20,7 @@ const EXAMPLES: &[&str] = &[
     "typed_rows",
     "authenticator",
     "tls",
+    "faults",
     "tokio_current_thread",
     "tokio_multi_thread",
     "smol",
@@ -57,6 +58,7 @@ const STEPS: &[Step] = &[
     ("simulator", || sim::quick().map(|()| None)),
     ("features", || features::run().map(|()| None)),
     ("examples", || examples().map(|()| None)),
+    ("other clients", clients::check),
     ("AddressSanitizer", asan::check),
     ("instruction counts", instructions::check),
     ("real Cassandra", real_cassandra),
