@@ -245,3 +245,27 @@ fn rows_of_another_type_end_the_stream_where_one_can_go_on(kind: Kind) {
         "the session goes on"
     );
 }
+
+#[cfg(feature = "lz4")]
+mod compressed {
+    use super::*;
+
+    on_every_reactor!(a_paging_state_is_bound_though_all_is_compressed);
+
+    fn a_paging_state_is_bound_though_all_is_compressed(kind: Kind) {
+        // Only long frames are compressed.
+        let long = format!("{SELECT} WHERE token(id) > ? /* {} */", "long ".repeat(200));
+        for version in [Version::V4, Version::V5] {
+            let (_node, session) = table_with(kind, 1, |builder| {
+                builder.protocol_version(version).compression(helenus::Compression::Lz4)
+            });
+            common::fill(&session, 400);
+            let rows = session.query(&*long, (i64::MIN,)).page_size(150).blocking_iter::<(i64, String)>();
+            assert_eq!(rows.map(Result::unwrap).count(), 400, "{version}");
+            let first = session.query(&*long, (i64::MIN,)).page_size(150).wait().unwrap();
+            let state = first.paging_state().unwrap().clone();
+            let error = session.query(&*long, (0_i64,)).page(state).wait().unwrap_err();
+            assert!(matches!(error, Error::PagingState(PagingStateError::Values)), "{version}: {error}");
+        }
+    }
+}

@@ -18,6 +18,7 @@ use crate::common::{self, Kind, on_every_reactor, table};
 
 on_every_reactor!(
     conditions_say_whether_they_were_true,
+    conditional_statements_and_batches,
     warnings_and_payloads_come_with_every_kind_of_answer,
     a_trace_is_read_once_it_is_whole,
     a_trace_that_never_ends_is_not_waited_for_for_ever,
@@ -164,6 +165,35 @@ fn warnings_and_payloads_come_with_every_kind_of_answer(kind: Kind) {
         Error::Server { notes, .. } => assert_eq!(notes.tracing_id(), Some(Uuid::from_bytes([9; 16]))),
         other => panic!("{other}"),
     }
+}
+
+fn conditional_statements_and_batches(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let insert = session.prepare("INSERT INTO ks.t (id, name) VALUES (?, ?) IF NOT EXISTS").wait().unwrap();
+    let first = session.execute(&insert, (1_i64, "one")).wait().unwrap();
+    assert!(first.applied().unwrap() && first.existing::<(i64, &str)>().unwrap().next().is_none());
+    for _ in 0..2 {
+        let second = session.execute(&insert, (1_i64, "two")).wait().unwrap();
+        assert!(!second.applied().unwrap());
+        assert_eq!(second.existing::<(i64, &str)>().unwrap().next().unwrap().unwrap(), (1, "one"));
+    }
+    let update =
+        session.query("UPDATE ks.t SET name = 'x' WHERE id = 1 IF name = 'none'", ()).wait().unwrap();
+    assert!(!update.applied().unwrap());
+    assert_eq!(update.existing::<(&str,)>().unwrap().next().unwrap().unwrap(), ("one",));
+    let absent = session.query("DELETE FROM ks.t WHERE id = 9 IF EXISTS", ()).wait().unwrap();
+    assert!(!absent.applied().unwrap() && absent.existing::<(i64,)>().unwrap().next().is_none());
+
+    let mut batch = helenus::Batch::logged();
+    batch.push(&insert, (1_i64, "three"));
+    let refused = session.batch(&batch).wait().unwrap();
+    assert!(!refused.applied().unwrap());
+    assert_eq!(refused.existing::<(i64, &str)>().unwrap().next().unwrap().unwrap(), (1, "one"));
+    let mut batch = helenus::Batch::logged();
+    batch.push(&insert, (2_i64, "two"));
+    assert!(session.batch(&batch).wait().unwrap().applied().unwrap());
+    let plain = session.query("INSERT INTO ks.t (id) VALUES (3)", ()).wait().unwrap();
+    assert!(matches!(plain.applied(), Err(Error::Shape(ShapeError::NotConditional))));
 }
 
 /// A server of traces, of which the coordinator writes the last at the `whole_at`th look.
