@@ -42,6 +42,9 @@ fn features() -> Result<()> {
         run_clippy(&["-p", "helenus", "--no-default-features", "--features", &reactor])?;
         run_clippy(&["-p", "helenus-cli", "--no-default-features", "--features", &reactor])?;
     }
+    for feature in ["lz4", "snappy"] {
+        run_clippy(&["-p", "helenus", "--no-default-features", "--features", feature])?;
+    }
     Ok(())
 }
 

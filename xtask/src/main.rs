@@ -13,6 +13,7 @@ mod fuzz;
 mod instructions;
 mod interop;
 mod lint;
+mod matrix;
 mod models;
 mod need;
 mod node;
@@ -62,6 +63,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Every type written by helenus and read by the Python driver and gocql, and the other way round, on real Cassandra
     Interop,
+    /// Protocol versions by compressions, TLS and authentication: a table for the embedded node, two for real Cassandra
+    Matrix(matrix::Arguments),
     /// What threads share, under every interleaving that loom finds
     Models(models::Arguments),
     /// Simulator seeds
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Task::Features => features::run(),
         Task::Fuzz(arguments) => fuzz::run_fuzz(&arguments),
         Task::Interop => interop::run_interop(),
+        Task::Matrix(arguments) => matrix::run_matrix(&arguments),
         Task::Models(arguments) => models::run_models(&arguments),
         Task::Sim(arguments) => sim::run_seeds(&arguments),
     };
