@@ -13,6 +13,7 @@ use helenus_core::protocol::{Compression, CompressionError, Consistency, Version
 use helenus_core::reactor::{Latch, Reactor, Running, Seed, TaskReactor};
 use helenus_core::{Inbox, Limits};
 
+use crate::cache::Cache;
 use crate::caller::CallerDriven;
 use crate::session::{Defaults, Shared};
 use crate::thread::Patience;
@@ -60,6 +61,7 @@ impl SessionBuilder {
             compression: None,
             frame_bytes_max: 0,
             timestamps: Timestamps::Monotonic(MonotonicTimestamps::new()),
+            prepared_max: 1_024,
         };
         Self {
             config: Config::new(Vec::new()),
@@ -228,6 +230,12 @@ impl SessionBuilder {
         self
     }
 
+    /// How many prepared statements the session remembers, those that were asked for last; 1,024 unless set, none if 0.
+    pub fn prepared_cache(mut self, statements_max: usize) -> Self {
+        self.defaults.prepared_max = statements_max;
+        self
+    }
+
     /// Who gives writes their timestamps: [`MonotonicTimestamps`] of the session's own unless set.
     pub fn timestamps(mut self, source: impl TimestampSource) -> Self {
         self.defaults.timestamps = Timestamps::new(source);
@@ -350,6 +358,7 @@ impl Grown {
             patience: (!running.has_threads()).then_some(self.patience),
             caller: running.take_turns().map(CallerDriven::new),
             running: Mutex::new(Some(running)),
+            prepared: Cache::new(self.defaults.prepared_max),
             defaults: self.defaults,
             keyspace: self.keyspace,
             reactor: self.reactor,

@@ -137,6 +137,18 @@ impl Error {
         }
     }
 
+    /// The same once more, for another who waited for the same request; `None` if it can't be told twice.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Request(error) => Some(Self::Request(error.clone())),
+            Self::Server { node, error, notes } => {
+                Some(Self::Server { node: *node, error: error.clone(), notes: notes.clone() })
+            }
+            Self::Response { node, error } => Some(Self::Response { node: *node, error: *error }),
+            _ => None,
+        }
+    }
+
     /// The error that the server answered, if that is what happened.
     pub fn server_error(&self) -> Option<&ServerError> {
         match self {

@@ -25,6 +25,7 @@
 
 mod batch;
 mod builder;
+mod cache;
 mod caller;
 mod closing;
 mod concurrent;

@@ -16,14 +16,16 @@ use crate::{Error, Session, WhenFull};
 #[must_use = "dropping it cancels the request"]
 pub struct Pending<T: FromAnswer> {
     session: Session,
-    state: State,
+    state: State<T::Company>,
     context: Option<T::Context>,
 }
 
-enum State {
+enum State<C> {
     /// Not accepted yet: not polled, or there was no room.
     Unsent(Unsent, Option<Box<Place>>),
     Sent(Call),
+    /// Others want the same.
+    Joined(C),
     Failed(Box<Error>),
     Done,
 }
@@ -52,6 +54,17 @@ impl<T: FromAnswer> Pending<T> {
                 self.state = started;
                 return true;
             }
+        };
+        let joined = match &self.context {
+            Some(context) => T::join(&self.session, context, unsent),
+            None => Err(unsent),
+        };
+        let unsent = match joined {
+            Ok(company) => {
+                self.state = State::Joined(company);
+                return true;
+            }
+            Err(unsent) => unsent,
         };
         let inbox = self.session.inbox();
         match inbox.send(unsent, notify) {
@@ -93,7 +106,7 @@ impl<T: FromAnswer> Pending<T> {
     fn fail_forked(&mut self) {
         let fate = match self.state {
             State::Unsent(..) => Fate::NeverSent,
-            State::Sent(_) => Fate::Unknown,
+            State::Sent(_) | State::Joined(_) => Fate::Unknown,
             State::Failed(_) | State::Done => return,
         };
         self.state = State::Failed(Box::new(Error::Forked { fate }));
@@ -154,11 +167,24 @@ impl<T: FromAnswer> Future for Pending<T> {
         let this = self.get_mut();
         if let State::Unsent(..) = this.state {
             this.start_or_wait(cx.waker());
-            if !matches!(this.state, State::Failed(_)) {
+            if !matches!(this.state, State::Failed(_) | State::Joined(_)) {
                 return Poll::Pending;
             }
         }
         this.notice_fork();
+        if let State::Joined(company) = &mut this.state {
+            match std::task::ready!(T::poll_company(company, cx.waker())) {
+                Ok(result) => {
+                    this.state = State::Done;
+                    return Poll::Ready(result);
+                }
+                Err(unsent) => {
+                    this.state = State::Unsent(unsent, None);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
         if let State::Sent(call) = &mut this.state {
             std::task::ready!(call.poll_done(cx.waker()));
         }
@@ -185,7 +211,7 @@ impl<T: FromAnswer> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
             State::Unsent(..) => "Pending(unsent)",
-            State::Sent(_) => "Pending(sent)",
+            State::Sent(_) | State::Joined(_) => "Pending(sent)",
             State::Failed(_) => "Pending(failed)",
             State::Done => "Pending(done)",
         })

@@ -1,15 +1,18 @@
 //! Prepared statements.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use helenus_core::PreparedStatement;
-use helenus_core::call::Done;
-use helenus_core::protocol::ColumnSpec;
+use helenus_core::call::{Done, Notify, Unsent};
 use helenus_core::protocol::response::{Message, ResultMessage};
+use helenus_core::protocol::{ColumnSpec, Flags};
 
-use crate::request::{Closed, FromAnswer, decode, unexpected};
+use crate::cache::{Flight, Found, Key, Landed};
+use crate::request::{Closed, FromAnswer, decode, finish, unexpected};
+use crate::session::Defaults;
 use crate::settings::{Settings, setters};
-use crate::{Error, Notes, Profile};
+use crate::{Error, Notes, Profile, Session, Statement};
 
 /// A prepared statement. Cheap to clone and to share; it is good for every node: one that doesn't know it prepares it
 /// when it is first used there, unseen.
@@ -83,27 +86,101 @@ impl Prepared {
 setters!(Prepared,);
 
 /// What is known of a statement before it is prepared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Preparing {
-    pub(crate) text: Box<str>,
-    pub(crate) settings: Option<Arc<Settings>>,
+    key: Key,
+    settings: Option<Arc<Settings>>,
+}
+
+impl Preparing {
+    pub(crate) fn of(statement: &Statement<'_>) -> Self {
+        let settings = statement.settings().cloned();
+        let keyspace = settings.as_ref().and_then(|settings| settings.tail.keyspace.clone());
+        Self { key: Key { keyspace, text: statement.text().into() }, settings }
+    }
+}
+
+/// A PREPARE that several wait for.
+pub struct Company {
+    /// Nothing to wait for if it is known.
+    flight: Result<Arc<Flight>, Arc<PreparedStatement>>,
+    place: Option<usize>,
+    settings: Option<Arc<Settings>>,
+    /// To be sent alone, if the flight doesn't take off.
+    unsent: Option<Unsent>,
 }
 
 impl Closed for Prepared {}
 
 impl FromAnswer for Prepared {
     type Context = Preparing;
+    type Company = Company;
+
+    fn join(session: &Session, context: &Preparing, mut unsent: Unsent) -> Result<Company, Unsent> {
+        let (cache, defaults) = (&session.0.prepared, &session.0.defaults);
+        if !cache.takes(&context.key) || !is_plain(&mut unsent, defaults) {
+            return Err(unsent);
+        }
+        let settings = context.settings.clone();
+        let company = |flight, unsent| Company { flight, place: None, settings, unsent };
+        match cache.find(&context.key) {
+            Found::Known(statement) => Ok(company(Err(statement), None)),
+            Found::Asked(flight) => Ok(company(Ok(flight), Some(unsent))),
+            Found::New(flight) => match take_off(session, context, &flight, unsent) {
+                None => Ok(company(Ok(flight), None)),
+                Some(unsent) => Err(unsent),
+            },
+        }
+    }
+
+    fn poll_company(company: &mut Company, waker: &Waker) -> Poll<Result<Result<Self, Error>, Unsent>> {
+        let Company { flight, place, settings, unsent } = company;
+        let landed = match flight {
+            Ok(flight) => std::task::ready!(flight.poll(place, waker)),
+            Err(statement) => Some(Ok(statement.clone())),
+        };
+        let prepared = |statement| Self { statement, settings: settings.take() };
+        Poll::Ready(match (landed, unsent.take()) {
+            (Some(result), _) => Ok(result.map(prepared)),
+            (None, Some(unsent)) => Err(unsent),
+            (None, None) => unreachable!("a PREPARE that was sent ends with what can be told twice"),
+        })
+    }
 
     fn from_answer(answer: Done, context: Preparing, _: &Option<Arc<str>>) -> Result<Self, Error> {
-        let Preparing { text, settings } = context;
+        let Preparing { key, settings } = context;
         let response = decode(&answer)?;
         match response.message {
             Message::Result(ResultMessage::Prepared(prepared)) => {
-                let keyspace = settings.as_ref().and_then(|settings| settings.tail.keyspace.as_deref());
-                let statement = PreparedStatement::new(text, keyspace.map(Into::into), prepared);
+                let keyspace = key.keyspace.as_deref().map(Into::into);
+                let statement = PreparedStatement::new(&*key.text, keyspace, prepared);
                 Ok(Self { statement: Arc::new(statement), settings })
             }
             message => Err(unexpected(&answer, message, Notes::of(&response.prefix))),
         }
     }
+}
+
+/// Whether anybody who wants the statement would ask for it in this way.
+fn is_plain(unsent: &mut Unsent, defaults: &Defaults) -> bool {
+    let own = Flags::TRACING | Flags::CUSTOM_PAYLOAD;
+    let terms = unsent.terms();
+    let usual = terms.timeout == defaults.timeout && terms.rare.is_none();
+    usual && unsent.frame().get(1).is_some_and(|flags| flags & own.0 == 0)
+}
+
+/// Sends the PREPARE for all who want it. Gives it back if it isn't taken.
+fn take_off(session: &Session, context: &Preparing, flight: &Arc<Flight>, unsent: Unsent) -> Option<Unsent> {
+    let (origin, of_callback, landing) = (session.origin(), context.clone(), flight.clone());
+    let callback = Box::new(move |done: Done| {
+        let key = of_callback.key.clone();
+        let landed = match finish::<Prepared>(done, of_callback, origin.shared()) {
+            Ok(prepared) => Landed::There(prepared.statement),
+            Err(error) => Landed::Failed(error),
+        };
+        origin.shared().prepared.land(&key, &landing, landed);
+    });
+    let refused = session.inbox().send(unsent, Notify::Callback(callback)).err()?;
+    session.0.prepared.land(&context.key, flight, Landed::NotSent);
+    Some(refused.unsent)
 }

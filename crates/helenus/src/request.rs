@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use helenus_core::call::{Done, Fate, Notify, Unsent};
@@ -33,6 +34,18 @@ pub trait FromAnswer: Sized + Send + Closed + 'static {
     #[doc(hidden)]
     type Context: Send + Unpin + 'static;
 
+    /// One request of several who want the same.
+    #[doc(hidden)]
+    type Company: Send + Unpin + 'static;
+
+    /// Joins those who want the same, if that may be; gives `unsent` back if it goes alone.
+    #[doc(hidden)]
+    fn join(session: &Session, context: &Self::Context, unsent: Unsent) -> Result<Self::Company, Unsent>;
+
+    /// What came of it; `unsent` if it is to go alone after all.
+    #[doc(hidden)]
+    fn poll_company(company: &mut Self::Company, waker: &Waker) -> Poll<Result<Result<Self, Error>, Unsent>>;
+
     #[doc(hidden)]
     fn from_answer(answer: Done, context: Self::Context, keyspace: &Option<Arc<str>>) -> Result<Self, Error>;
 }
@@ -59,7 +72,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         match self {
             Self::Handle(session) => &session.0,
             Self::Bare(shared) => shared,

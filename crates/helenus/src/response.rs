@@ -1,10 +1,12 @@
 //! What a node answered.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
-use helenus_core::call::Done;
+use helenus_core::call::{Done, Unsent};
 use helenus_core::protocol::response::{Message, ResultMessage, Rows as ProtocolRows, SchemaChange, is_void};
 use helenus_core::protocol::{ColumnSpec, Flags, Opcode};
 use helenus_core::value::{AfterFirst, DecodeRow, Layout, RawRow, RowCursor, Rows, Uuid};
@@ -232,6 +234,16 @@ impl Closed for Response {}
 
 impl FromAnswer for Response {
     type Context = ();
+    type Company = Infallible;
+
+    #[inline(always)]
+    fn join(_: &Session, _: &(), unsent: Unsent) -> Result<Infallible, Unsent> {
+        Err(unsent)
+    }
+
+    fn poll_company(company: &mut Infallible, _: &Waker) -> Poll<Result<Result<Self, Error>, Unsent>> {
+        match *company {}
+    }
 
     #[inline]
     fn from_answer(answer: Done, _: (), keyspace: &Option<Arc<str>>) -> Result<Self, Error> {

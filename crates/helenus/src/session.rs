@@ -13,6 +13,7 @@ use helenus_core::protocol::{Compression, Consistency, Version};
 use helenus_core::reactor::{Latch, Running};
 use helenus_core::value::EncodeValues;
 
+use crate::cache::Cache;
 use crate::caller::CallerDriven;
 use crate::closing::Closing;
 use crate::draft::Draft;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) running: Mutex<Option<Running>>,
     pub(crate) caller: Option<CallerDriven>,
     pub(crate) defaults: Defaults,
+    pub(crate) prepared: Cache,
     /// The builder's.
     pub(crate) keyspace: Option<Arc<str>>,
     pub(crate) reactor: &'static str,
@@ -68,6 +70,7 @@ pub(crate) struct Defaults {
     pub(crate) compression: Option<Compression>,
     pub(crate) frame_bytes_max: u32,
     pub(crate) timestamps: Timestamps,
+    pub(crate) prepared_max: usize,
 }
 
 /// What becomes of a request when too many are in flight.
@@ -127,12 +130,15 @@ impl Session {
         Request::new(self, draft, ())
     }
 
-    /// Prepares a statement, on one node; others prepare it when they first see it. Prepare once, execute often.
+    /// Prepares a statement, on one node; others prepare it when they first see it.
+    ///
+    /// The session remembers what it has prepared ([`SessionBuilder::prepared_cache`]): the same text in the same keyspace is
+    /// asked for once, also by many at a time. A request with a timeout, a node or other words of its own asks the server
+    /// anyhow, and so does one with a callback.
     pub fn prepare<'a>(&self, statement: impl Into<Statement<'a>>) -> Request<Prepared> {
         let statement = statement.into();
         let draft = Draft::prepare(self.version(), &self.0.defaults, &statement);
-        let context = Preparing { text: statement.text().into(), settings: statement.settings().cloned() };
-        Request::new(self, draft, context)
+        Request::new(self, draft, Preparing::of(&statement))
     }
 
     /// A prepared statement with values for its markers, checked and encoded here and now. What is wrong with them

@@ -8,10 +8,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod changes;
 mod cluster;
 mod errors;
 #[cfg(feature = "tls")]
 mod secured;
+mod statements;
 mod stopped;
 mod values;
 mod writing;

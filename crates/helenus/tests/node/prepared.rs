@@ -11,6 +11,9 @@ on_every_reactor!(
     a_restarted_node_is_taught_again,
     a_statement_whose_table_is_gone,
     what_a_statement_knows_of_itself,
+    preparing_twice_is_one_prepare,
+    what_fails_for_one_fails_for_all_who_wait_and_is_not_remembered,
+    those_who_give_up_leave_others_their_answer,
 );
 
 fn nodes_that_do_not_know_a_statement_are_taught_unseen(kind: Kind) {
@@ -78,6 +81,63 @@ fn what_a_statement_knows_of_itself(kind: Kind) {
     assert_eq!(select.bind_markers()[0].to_string_for_test(), "id bigint");
     assert_eq!(select.result_columns()[0].to_string_for_test(), "name text");
     assert_eq!(select.partition_key_indexes(), [0]);
+}
+
+/// How many requests the session has sent.
+fn sent(session: &Session) -> u64 {
+    session.metrics().counters.requests_sent
+}
+
+fn preparing_twice_is_one_prepare(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let text = "SELECT name FROM ks.t WHERE id = ?";
+    let before = sent(&session);
+    let all: Vec<_> = (0..50).map(|_| session.prepare(text).submit()).collect();
+    for pending in all {
+        assert_eq!(pending.wait().unwrap().text(), text);
+    }
+    assert_eq!(session.prepare(text).wait().unwrap().result_columns().len(), 1);
+    session.block_on(async { session.prepare(text).await.unwrap() }).unwrap();
+    assert_eq!(sent(&session) - before, 1);
+    // Settings are each caller's own.
+    let statement = helenus::Statement::new(text).page_size(1);
+    session.prepare(&statement).wait().unwrap();
+    assert_eq!(sent(&session) - before, 1);
+    session.prepare(text).timeout(common::PATIENCE / 2).wait().unwrap();
+    assert_eq!(sent(&session) - before, 2, "a timeout of its own is a request of its own");
+    let (_node, forgetful) = common::table_with(kind, 1, |builder| builder.prepared_cache(0));
+    let before = sent(&forgetful);
+    (0..3).for_each(|_| drop(forgetful.prepare(text).wait().unwrap()));
+    assert_eq!(sent(&forgetful) - before, 3);
+}
+
+fn what_fails_for_one_fails_for_all_who_wait_and_is_not_remembered(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    let text = "SELECT name FROM ks.later WHERE id = ?";
+    let before = sent(&session);
+    let all: Vec<_> = (0..20).map(|_| session.prepare(text).submit()).collect();
+    for pending in all {
+        let error = pending.wait().unwrap_err();
+        assert!(error.server_error().is_some() && error.to_string().contains("later"), "{error}");
+    }
+    // On a reactor of its own threads the first may have failed before the last came.
+    assert!((1..=20).contains(&(sent(&session) - before)));
+    session.query("CREATE TABLE ks.later (id bigint PRIMARY KEY, name text)", ()).wait().unwrap();
+    session.prepare(text).wait().unwrap();
+}
+
+fn those_who_give_up_leave_others_their_answer(kind: Kind) {
+    let (_node, session) = table(kind, 1);
+    for round in 0..20 {
+        let text = format!("SELECT name FROM ks.t WHERE id = ?{}", " ".repeat(round));
+        let first = session.prepare(&text).submit();
+        let second = session.prepare(&text).submit();
+        drop(first);
+        assert_eq!(second.wait().unwrap().text(), text);
+        let (detached, third) = (session.prepare(&text), session.prepare(&text));
+        detached.submit().detach().unwrap();
+        third.wait().unwrap();
+    }
 }
 
 trait Spec {
