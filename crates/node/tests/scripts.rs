@@ -42,13 +42,80 @@ fn scripts_answer_as_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The script again, with the answers that came.
+fn paths() -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    paths.sort();
+    assert!(paths.len() > 5, "scripts are missing: {paths:?}");
+    paths
+}
+
+/// The same scripts on a real Cassandra, at the address that `HELENUS_CASSANDRA` names first: rows are to be the same, and
+/// errors of the same kind. Scripts that move the clock stay out, and statements whose answer is known to differ are
+/// preceded by a line that begins with `-- Differs:`.
+#[test]
+#[ignore = "needs a real Cassandra: set HELENUS_CASSANDRA"]
+fn scripts_answer_as_cassandra_does() {
+    let addresses = std::env::var("HELENUS_CASSANDRA").expect("HELENUS_CASSANDRA names a real Cassandra");
+    let host = addresses.split(',').next().unwrap();
+    let address = format!("{host}:9042").parse().unwrap();
+    let mut wrong = Vec::new();
+    for path in paths() {
+        let written = std::fs::read_to_string(&path).unwrap();
+        if written.contains("\n@ ") {
+            continue;
+        }
+        let mut client = Client::connect(address, Version::V5);
+        client.run("DROP KEYSPACE IF EXISTS ks");
+        client.run(common::KEYSPACE);
+        client.run("USE ks");
+        let answered = play(&written, &mut client, None);
+        client.run("DROP KEYSPACE ks");
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for ((statement, here), (_, there)) in parts(&written).into_iter().zip(parts(&answered)) {
+            if comparable(&here) != comparable(&there) && !statement.contains("-- Differs:") {
+                wrong.push(format!("{name}: {statement}  node:\n{here}  Cassandra:\n{there}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Statements, each with the comments before it, and what they answered.
+fn parts(script: &str) -> Vec<(String, String)> {
+    let mut parts = vec![(String::new(), String::new())];
+    for line in script.lines() {
+        let is_answer = line.starts_with("> ") || line.starts_with("! ");
+        if !is_answer && parts.last().is_some_and(|(statement, _)| statement.ends_with(";\n")) {
+            parts.push((String::new(), String::new()));
+        }
+        let (statement, answer) = parts.last_mut().unwrap();
+        let text = if is_answer { answer } else { statement };
+        text.push_str(line);
+        text.push('\n');
+    }
+    parts
+}
+
+/// Without the words of errors.
+fn comparable(answer: &str) -> &str {
+    match answer.strip_prefix("! ") {
+        Some(error) => error.split(':').next().unwrap_or_default(),
+        None => answer,
+    }
+}
+
+/// The script again, with the answers that came from a node of its own.
 fn run(script: &str, version: Version) -> String {
     let clock = Clock::starting_at(Duration::from_secs(1_700_000_000));
     let node = Node::builder().clock(clock.clone()).start().unwrap();
     let mut client = Client::connect(node.addresses()[0], version);
     client.run(common::KEYSPACE);
     client.run("USE ks");
+    play(script, &mut client, Some(&clock))
+}
+
+fn play(script: &str, client: &mut Client, clock: Option<&Clock>) -> String {
     let mut out = String::new();
     let mut statement = String::new();
     for line in script.lines() {
@@ -57,7 +124,7 @@ fn run(script: &str, version: Version) -> String {
         }
         out.push_str(line);
         out.push('\n');
-        if let Some(seconds) = line.strip_prefix("@ advance ") {
+        if let (Some(seconds), Some(clock)) = (line.strip_prefix("@ advance "), clock) {
             let seconds = seconds.strip_suffix('s').unwrap().parse().unwrap();
             clock.advance(Duration::from_secs(seconds));
             continue;
@@ -68,10 +135,12 @@ fn run(script: &str, version: Version) -> String {
         statement.push_str(line);
         statement.push('\n');
         if line.ends_with(';') {
-            answer(&mut client, &statement, &mut out);
+            answer(client, &statement, &mut out);
             statement.clear();
             // Timestamps of the clock's are to differ.
-            clock.advance(Duration::from_micros(10));
+            if let Some(clock) = clock {
+                clock.advance(Duration::from_micros(10));
+            }
         }
     }
     assert_eq!(statement.trim(), "", "a statement without its semicolon");

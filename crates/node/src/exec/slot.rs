@@ -1,6 +1,8 @@
 //! Where a plan's values come from, and what they are when it runs.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use helenus_core::protocol::ColumnType;
 use helenus_core::protocol::request::Values;
@@ -9,7 +11,7 @@ use helenus_core::protocol::wire;
 
 use super::functions::Function;
 use crate::refusal::{Refusal, invalid};
-use crate::types;
+use crate::types::{self, Json};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,20 @@ pub(crate) enum Slot {
     /// A collection, tuple or user-defined type with markers or calls inside.
     Built(Box<(ColumnType, Vec<Self>)>),
     Call(Box<Call>),
+    /// A column's value of a row that comes as JSON.
+    Json(Box<JsonField>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JsonField {
+    /// The marker whose value is the JSON.
+    pub(crate) marker: usize,
+    pub(crate) column: String,
+    pub(crate) column_type: ColumnType,
+    /// All columns that it may name.
+    pub(crate) known: Arc<[String]>,
+    /// What isn't in it stays as it was.
+    pub(crate) default_unset: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +76,11 @@ pub(crate) struct Bound<'a> {
     pub(crate) now_micros: i64,
     /// What expiry goes by.
     pub(crate) now_seconds: i64,
+    /// The JSON of a marker that was read last.
+    json: RefCell<Option<(usize, Object)>>,
 }
+
+type Object = Vec<(String, Json)>;
 
 impl<'a> Bound<'a> {
     pub(crate) fn new(
@@ -81,7 +101,7 @@ impl<'a> Bound<'a> {
             )));
         };
         let now_seconds = now_in_seconds.map_or(now_micros.div_euclid(1_000_000), i64::from);
-        Ok(Self { values, specs, now_micros, now_seconds })
+        Ok(Self { values, specs, now_micros, now_seconds, json: RefCell::new(None) })
     }
 
     /// The value of a slot, checked against the type of its marker. Literals were checked when compiled.
@@ -93,6 +113,7 @@ impl<'a> Bound<'a> {
             Slot::Marker(at) => self.marker(*at),
             Slot::Built(built) => self.built(&built.0, &built.1),
             Slot::Call(call) => self.call(call),
+            Slot::Json(field) => self.json(field),
         }
     }
 
@@ -126,6 +147,27 @@ impl<'a> Bound<'a> {
             });
         }
         types::assemble(column_type, &pieces).map(|bytes| Value::of(Some(bytes))).map_err(invalid)
+    }
+
+    fn json(&self, field: &JsonField) -> Result<Value<'_>, Refusal> {
+        let mut read = self.json.borrow_mut();
+        if read.as_ref().is_none_or(|(marker, _)| *marker != field.marker) {
+            let Value::Bytes(text) = self.marker(field.marker)? else {
+                return Err(invalid("Got null for INSERT JSON values".into()));
+            };
+            let text = String::from_utf8_lossy(&text);
+            let object = types::parse_object(&text).map_err(invalid)?;
+            check_names(&object, &field.known)?;
+            *read = Some((field.marker, object));
+        }
+        let object = read.as_ref().map_or(&[][..], |(_, object)| object);
+        match object.iter().find(|(name, _)| *name == field.column) {
+            None if field.default_unset => Ok(Value::Unset),
+            None => Ok(Value::Null),
+            Some((name, value)) => {
+                types::from_json(&field.column_type, value, name).map(Value::of).map_err(invalid)
+            }
+        }
     }
 
     fn call(&self, call: &Call) -> Result<Value<'_>, Refusal> {
@@ -164,6 +206,14 @@ impl<'a> Bound<'a> {
             Ok(bytes) => Ok(Some(i64::from_be_bytes(bytes))),
             Err(_) => Err(invalid(format!("Invalid {name} value: it has {} bytes", bytes.len()))),
         }
+    }
+}
+
+/// Refuses names that no column has.
+pub(crate) fn check_names(object: &[(String, Json)], known: &[String]) -> Result<(), Refusal> {
+    match object.iter().find(|(name, _)| !known.contains(name)) {
+        Some((name, _)) => Err(invalid(format!("JSON values map contains unrecognized column: {name}"))),
+        None => Ok(()),
     }
 }
 

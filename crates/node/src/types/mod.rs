@@ -2,6 +2,7 @@
 
 mod assemble;
 mod json;
+mod json_parse;
 mod literal;
 mod name;
 mod order;
@@ -9,6 +10,7 @@ mod validate;
 
 pub(crate) use assemble::{assemble, elements, put_piece};
 pub(crate) use json::{push_json, push_json_name};
+pub(crate) use json_parse::{Json, from_json, parse_object};
 pub(crate) use literal::{kind, literal};
 pub(crate) use name::{DataType, resolve};
 pub(crate) use order::{compare, ordered, push_ordered};

@@ -1,5 +1,7 @@
 //! INSERT, UPDATE and DELETE to plans.
 
+use std::sync::Arc;
+
 use helenus_core::protocol::ColumnType;
 
 use super::relations::Where;
@@ -9,9 +11,10 @@ use crate::exec::plan::{
     Change, Choices, Clustering, Condition, Conditions, Operation, Part, Partitions, Point, Source, Target,
     Test, WritePlan,
 };
-use crate::exec::slot::Slot;
-use crate::refusal::{invalid, syntax};
+use crate::exec::slot::{JsonField, Slot, check_names};
+use crate::refusal::invalid;
 use crate::store::schema::{Kind, Schema};
+use crate::types;
 
 impl Compiler<'_> {
     pub(super) fn write(&mut self, write: &Write) -> Compiled<WritePlan> {
@@ -27,8 +30,8 @@ impl Compiler<'_> {
         let ttl = self.time(&resolved, "[ttl]", write.using.ttl.as_ref(), ColumnType::Int)?;
         let mut plan = match &write.change {
             cql::Change::Insert(values) => self.insert(&resolved, values)?,
-            cql::Change::InsertJson { .. } => {
-                return Err(syntax("INSERT JSON is not among what this node has".into()));
+            cql::Change::InsertJson { json, default_unset } => {
+                self.insert_json(&resolved, json, *default_unset)?
             }
             cql::Change::Update { assignments, relations } => {
                 self.update(&resolved, assignments, relations)?
@@ -44,53 +47,52 @@ impl Compiler<'_> {
     }
 
     fn insert(&mut self, resolved: &Resolved, values: &[(String, Term)]) -> Compiled<Draft> {
-        let schema = &resolved.schema;
-        let mut key = vec![None; schema.key_len()];
-        let mut operations = Vec::with_capacity(values.len());
-        let mut seen = vec![false; schema.columns.len()];
+        let mut slots = Vec::with_capacity(values.len());
         for (name, term) in values {
-            let at = schema.column(name)?;
-            if std::mem::replace(&mut seen[at], true) {
-                return Err(invalid(format!("The column names contains duplicates: {name}")));
-            }
-            let column = &schema.columns[at];
-            if column.is_counter() {
-                return Err(invalid(
-                    "INSERT statements are not allowed on counter tables, use UPDATE instead".into(),
-                ));
-            }
-            let slot = self.slot(resolved, name, &column.column_type().clone(), term)?;
-            match key.get_mut(at) {
-                Some(place) => *place = Some(Choices::One(slot)),
-                None => operations.push(Operation { column: at, change: Change::Set(slot) }),
-            }
+            let at = resolved.schema.column(name)?;
+            let column_type = resolved.schema.columns[at].column_type().clone();
+            slots.push((at, self.slot(resolved, name, &column_type, term)?));
         }
-        if schema.is_counter() {
-            return Err(invalid(
-                "INSERT statements are not allowed on counter tables, use UPDATE instead".into(),
+        inserted(&resolved.schema, slots)
+    }
+
+    /// Each column of the table is a part of the JSON.
+    fn insert_json(&mut self, resolved: &Resolved, json: &Term, default_unset: bool) -> Compiled<Draft> {
+        let schema = &resolved.schema;
+        let known: Arc<[String]> = schema.columns.iter().map(|column| column.name.clone()).collect();
+        let slot = self.slot(resolved, "[json]", &ColumnType::Text, json)?;
+        let mut slots = Vec::with_capacity(known.len());
+        let object = match &slot {
+            Slot::Literal(Some(text)) => {
+                let object = types::parse_object(&String::from_utf8_lossy(text)).map_err(invalid)?;
+                check_names(&object, &known)?;
+                Some(object)
+            }
+            Slot::Marker(_) => None,
+            _ => return Err(invalid("INSERT JSON takes a text or a marker".into())),
+        };
+        for (at, column) in schema.columns.iter().enumerate() {
+            let column_type = column.column_type();
+            let found = object.as_ref().map(|object| object.iter().find(|(name, _)| *name == column.name));
+            slots.push((
+                at,
+                match (&slot, found) {
+                    (Slot::Marker(marker), _) => Slot::Json(Box::new(JsonField {
+                        marker: *marker,
+                        column: column.name.clone(),
+                        column_type: column_type.clone(),
+                        known: known.clone(),
+                        default_unset,
+                    })),
+                    (_, Some(Some((name, value)))) => {
+                        Slot::Literal(types::from_json(column_type, value, name).map_err(invalid)?)
+                    }
+                    _ if default_unset => Slot::Absent,
+                    _ => Slot::Literal(None),
+                },
             ));
         }
-        let clustering = key.split_off(schema.partition_len);
-        let missing = key.iter().position(Option::is_none);
-        if let Some(at) = missing {
-            let name = &schema.columns[at].name;
-            return Err(invalid(format!("Some partition key parts are missing: {name}")));
-        }
-        let partition = key.into_iter().flatten().collect();
-        let only_static = !operations.is_empty()
-            && operations.iter().all(|operation| schema.columns[operation.column].kind == Kind::Static);
-        if only_static && clustering.iter().all(Option::is_none) {
-            return Ok(Draft { partition, target: Target::Static, marks_row: false, operations });
-        }
-        let missing = clustering.iter().position(Option::is_none);
-        if let Some(at) = missing {
-            let name = &schema.clustering_columns()[at].name;
-            return Err(invalid(format!("Some clustering keys are missing: {name}")));
-        }
-        let points = clustering.into_iter().flatten();
-        let points = points.map(|values| Point { columns: 1, is_tuple: false, values }).collect();
-        let target = Target::Rows(Clustering { points, lower: None, upper: None });
-        Ok(Draft { partition, target, marks_row: true, operations })
+        inserted(schema, slots)
     }
 
     fn update(
@@ -317,6 +319,55 @@ impl Compiler<'_> {
         };
         Ok(Condition { column, part, column_type, test })
     }
+}
+
+/// An INSERT of these values by column.
+fn inserted(schema: &Schema, values: Vec<(usize, Slot)>) -> Compiled<Draft> {
+    let mut key = vec![None; schema.key_len()];
+    let mut operations = Vec::with_capacity(values.len());
+    let mut seen = vec![false; schema.columns.len()];
+    for (at, slot) in values {
+        let column = &schema.columns[at];
+        let name = &column.name;
+        if std::mem::replace(&mut seen[at], true) {
+            return Err(invalid(format!("The column names contains duplicates: {name}")));
+        }
+        if column.is_counter() {
+            return Err(invalid(
+                "INSERT statements are not allowed on counter tables, use UPDATE instead".into(),
+            ));
+        }
+        match key.get_mut(at) {
+            Some(place) => *place = Some(Choices::One(slot)),
+            None => operations.push(Operation { column: at, change: Change::Set(slot) }),
+        }
+    }
+    if schema.is_counter() {
+        return Err(invalid(
+            "INSERT statements are not allowed on counter tables, use UPDATE instead".into(),
+        ));
+    }
+    let clustering = key.split_off(schema.partition_len);
+    let missing = key.iter().position(Option::is_none);
+    if let Some(at) = missing {
+        let name = &schema.columns[at].name;
+        return Err(invalid(format!("Some partition key parts are missing: {name}")));
+    }
+    let partition = key.into_iter().flatten().collect();
+    let only_static = !operations.is_empty()
+        && operations.iter().all(|operation| schema.columns[operation.column].kind == Kind::Static);
+    if only_static && clustering.iter().all(Option::is_none) {
+        return Ok(Draft { partition, target: Target::Static, marks_row: false, operations });
+    }
+    let missing = clustering.iter().position(Option::is_none);
+    if let Some(at) = missing {
+        let name = &schema.clustering_columns()[at].name;
+        return Err(invalid(format!("Some clustering keys are missing: {name}")));
+    }
+    let points = clustering.into_iter().flatten();
+    let points = points.map(|values| Point { columns: 1, is_tuple: false, values }).collect();
+    let target = Target::Rows(Clustering { points, lower: None, upper: None });
+    Ok(Draft { partition, target, marks_row: true, operations })
 }
 
 /// A plan without what all three statements have in common.
