@@ -60,11 +60,46 @@ fn whole_key(key: Vec<u8>) -> Result<PartitionKey, Refusal> {
     Ok(PartitionKey::new(key))
 }
 
-fn product<K, V>(keys: &[K], values: &[V], with: impl Fn(&K, &V) -> K) -> Result<Vec<K>, Refusal> {
-    if keys.len().saturating_mul(values.len()) > KEY_LIMIT {
-        return Err(invalid(format!("IN makes more than {KEY_LIMIT} keys, the most that this node takes")));
+/// How long these keys may be in all.
+const KEY_LIMIT_BYTES: usize = 64 << 20;
+
+fn product<K: Measured, V: Measured>(
+    keys: &[K],
+    values: &[V],
+    with: impl Fn(&K, &V) -> K,
+) -> Result<Vec<K>, Refusal> {
+    let (key_bytes, value_bytes) =
+        (keys.iter().map(K::bytes).sum::<usize>(), values.iter().map(V::bytes).sum::<usize>());
+    let bytes = key_bytes.saturating_mul(values.len()).saturating_add(value_bytes.saturating_mul(keys.len()));
+    if keys.len().saturating_mul(values.len()) > KEY_LIMIT || bytes > KEY_LIMIT_BYTES {
+        return Err(invalid(format!(
+            "IN makes more than {KEY_LIMIT} keys or {} MB of them, the most that this node takes",
+            KEY_LIMIT_BYTES >> 20
+        )));
     }
     Ok(keys.iter().flat_map(|key| values.iter().map(|value| with(key, value)).collect::<Vec<_>>()).collect())
+}
+
+trait Measured {
+    fn bytes(&self) -> usize;
+}
+
+impl Measured for RowKey {
+    fn bytes(&self) -> usize {
+        self.ordered.len() + self.values.len()
+    }
+}
+
+impl Measured for Cow<'_, [u8]> {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<T: Measured> Measured for Vec<T> {
+    fn bytes(&self) -> usize {
+        self.iter().map(T::bytes).sum()
+    }
 }
 
 /// The values of one column: several are in their order, and none twice.

@@ -6,6 +6,7 @@ use helenus_core::protocol::ColumnType;
 use helenus_core::value::{CqlValue, Decimal, DecodeValue, VarInt};
 
 use super::plan::{Aggregate, Output};
+use super::select::{RESULT_LIMIT_BYTES, too_much};
 use super::slot::Bound;
 use super::values::RowValues;
 use crate::refusal::{Refusal, invalid};
@@ -49,6 +50,9 @@ impl<'r> Row<'r, '_> {
                     types::push_json_name(name, &mut json);
                     json.push_str(": ");
                     types::push_json(column_type, self.show(output)?.as_deref(), &mut json);
+                    if json.len() > RESULT_LIMIT_BYTES {
+                        return Err(too_much());
+                    }
                 }
                 json.push('}');
                 Ok(Some(Cow::Owned(json.into_bytes())))

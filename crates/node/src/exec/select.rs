@@ -22,7 +22,7 @@ use crate::types;
 const PAGE_LIMIT_BYTES: usize = 8 << 20;
 
 /// A result that isn't paged may not be longer.
-const RESULT_LIMIT_BYTES: usize = 64 << 20;
+pub(super) const RESULT_LIMIT_BYTES: usize = 64 << 20;
 
 /// The rows of one page, encoded.
 pub(crate) struct Page {
@@ -79,6 +79,7 @@ pub(crate) fn run(
         more: false,
         running: plan.aggregates.then(|| plan.outputs.iter().map(Running::of).collect()),
         sorted: Vec::new(),
+        sorted_bytes: 0,
         failure: None,
     };
     let resume = resume.as_ref().map(|position| {
@@ -167,6 +168,7 @@ struct Writer<'a, 'p> {
     running: Option<Vec<Running>>,
     /// Each row's place and its cells, where rows are brought into order at the end.
     sorted: Vec<(Vec<u8>, Vec<u8>)>,
+    sorted_bytes: usize,
     failure: Option<Refusal>,
 }
 
@@ -210,11 +212,8 @@ impl<'a> Writer<'a, '_> {
             self.more = true;
             return Ok(Step::Stop);
         }
-        if self.rows.len() > RESULT_LIMIT_BYTES {
-            return Err(invalid(format!(
-                "the result is longer than {} MB, the most that this node sends at once: ask for pages",
-                RESULT_LIMIT_BYTES >> 20
-            )));
+        if self.rows.len() + self.sorted_bytes > RESULT_LIMIT_BYTES {
+            return Err(too_much());
         }
         self.put(found)?;
         self.count += 1;
@@ -285,9 +284,13 @@ impl<'a> Writer<'a, '_> {
         let before = self.rows.len();
         for output in &self.plan.outputs {
             put_cell(row.show(output)?, &mut self.rows)?;
+            if self.rows.len() - before > RESULT_LIMIT_BYTES {
+                return Err(too_much());
+            }
         }
         if self.plan.sorted {
             let cells = self.rows.split_off(before);
+            self.sorted_bytes += cells.len() + found.clustering.len();
             self.sorted.push((found.clustering.to_vec(), cells));
         }
         Ok(())
@@ -332,6 +335,13 @@ impl<'a> Writer<'a, '_> {
         let same = self.partition.is_some_and(|partition| std::ptr::eq(partition, last.partition));
         if same { self.in_partition } else { 0 }
     }
+}
+
+pub(super) fn too_much() -> Refusal {
+    invalid(format!(
+        "the result is longer than {} MB, the most that this node sends at once: ask for pages",
+        RESULT_LIMIT_BYTES >> 20
+    ))
 }
 
 fn put_cell(value: Option<Cow<'_, [u8]>>, rows: &mut Vec<u8>) -> Result<(), Refusal> {

@@ -43,8 +43,17 @@ pub(super) fn mutations<'b>(
     let timestamp = own_timestamp(&plan.timestamp, bound)?.unwrap_or(timestamp);
     let write = Write { store, plan, bound, timestamp, expiry: expiry(plan, bound)? };
     let partitions = keys::partitions(&plan.schema, &plan.partition, bound)?;
-    partitions.into_iter().try_for_each(|partition| write.partition(partition, out))
+    for partition in partitions {
+        write.partition(partition, out)?;
+        if out.len() > MUTATION_LIMIT {
+            return Err(invalid(format!("this node writes at most {MUTATION_LIMIT} rows at once")));
+        }
+    }
+    Ok(())
 }
+
+/// How many changes the statements of a request may make.
+const MUTATION_LIMIT: usize = 1 << 18;
 
 /// USING TIMESTAMP.
 pub(super) fn own_timestamp(slot: &Slot, bound: &Bound<'_>) -> Result<Option<i64>, Refusal> {
@@ -182,7 +191,7 @@ impl<'b> Write<'_, 'b> {
                     })));
                 };
                 let elements = self.elements(column, &value, true)?;
-                Ok(Some(Content::Complex(Complex { deleted_at: self.timestamp - 1, elements })))
+                Ok(Some(Content::Complex(Complex { deleted_at: self.timestamp.saturating_sub(1), elements })))
             }
             plan::Change::Append(slot) => Ok(match self.bound.value(slot)? {
                 Value::Bytes(value) => Some(added(self.elements(column, &value, true)?)),
@@ -364,13 +373,15 @@ fn added<'b>(elements: Vec<Element<'b>>) -> Content<'b> {
 
 /// By what names them; of equal ones the last stays.
 fn sort_elements(schema: &Schema, column: &Column, elements: &mut Vec<Element<'_>>) {
-    let in_order =
-        elements.windows(2).all(|pair| schema.compare_paths(column.number, &pair[0].0, &pair[1].0).is_lt());
-    if in_order {
-        return;
+    let placed = std::mem::take(elements).into_iter();
+    let mut placed = placed
+        .map(|element| (schema.path_order(column.number, &element.0).into_owned(), element))
+        .collect::<Vec<_>>();
+    if !placed.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        placed.sort_by(|a, b| a.0.cmp(&b.0));
+        placed.reverse();
+        placed.dedup_by(|a, b| a.0 == b.0);
+        placed.reverse();
     }
-    elements.sort_by(|a, b| schema.compare_paths(column.number, &a.0, &b.0));
-    elements.reverse();
-    elements.dedup_by(|a, b| schema.compare_paths(column.number, &a.0, &b.0).is_eq());
-    elements.reverse();
+    elements.extend(placed.into_iter().map(|(_, element)| element));
 }

@@ -72,7 +72,7 @@ impl Store {
 
     /// A timestamp for a write that brings none: now, or just after the last one given.
     pub(crate) fn timestamp(&mut self, now_micros: i64) -> i64 {
-        self.last_timestamp = now_micros.max(self.last_timestamp + 1);
+        self.last_timestamp = now_micros.max(self.last_timestamp.saturating_add(1));
         self.last_timestamp
     }
 

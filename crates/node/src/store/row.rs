@@ -211,7 +211,9 @@ fn add(old: &mut Cell<'_>, timestamp: i64, by: i64) {
 
 impl<'a> Complex<'a> {
     fn merge(&mut self, newer: Vec<Element<'a>>, schema: &Schema, column: u16) {
-        // What comes last in the order is what lists are mostly given.
+        if newer.len() > FEW {
+            return self.merge_many(newer, schema, column);
+        }
         for (path, cell) in newer {
             let found =
                 self.elements.binary_search_by(|(other, _)| schema.compare_paths(column, other, &path));
@@ -225,7 +227,28 @@ impl<'a> Complex<'a> {
             }
         }
     }
+
+    /// Both are in order.
+    fn merge_many(&mut self, newer: Vec<Element<'a>>, schema: &Schema, column: u16) {
+        let older = std::mem::take(&mut self.elements);
+        self.elements.reserve(older.len() + newer.len());
+        let (mut older, mut newer) = (older.into_iter().peekable(), newer.into_iter().peekable());
+        while let (Some(old), Some(new)) = (older.peek(), newer.peek()) {
+            let order = schema.compare_paths(column, &old.0, &new.0);
+            let old = if order.is_le() { older.next() } else { None };
+            let new = if order.is_ge() { newer.next() } else { None };
+            self.elements.extend(match (old, new) {
+                (Some(old), Some(new)) => Some(if new.1.wins_over(&old.1) { new } else { old }),
+                (old, new) => old.or(new),
+            });
+        }
+        self.elements.extend(older);
+        self.elements.extend(newer);
+    }
 }
+
+/// So many elements are put in one by one.
+const FEW: usize = 8;
 
 fn put_content(column: u16, content: &Content<'_>, together: Option<i64>, out: &mut Vec<u8>) {
     match content {

@@ -1,5 +1,6 @@
 //! What a table looks like.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -290,17 +291,26 @@ impl Schema {
         format!("{}.{}", self.keyspace, self.table)
     }
 
-    /// The order of the names of elements in a column.
-    pub(crate) fn compare_paths(&self, number: u16, a: &[u8], b: &[u8]) -> Ordering {
+    /// What the names of elements in a column are ordered by.
+    pub(crate) fn path_order<'p>(&self, number: u16, path: &'p [u8]) -> Cow<'p, [u8]> {
         let element = self.by_number(number).and_then(|at| match self.columns[at].column_type() {
             ColumnType::Set(element) => Some(&**element),
             ColumnType::Map(types) => Some(&types.0),
             _ => None,
         });
         match element {
-            Some(element) => types::compare(element, a, b).unwrap_or_else(|_| a.cmp(b)),
-            None => a.cmp(b),
+            // Those that order as they stand, and the places of lists and fields of types.
+            None | Some(ColumnType::Text | ColumnType::Ascii | ColumnType::Blob) => Cow::Borrowed(path),
+            Some(element) => match types::ordered(element, path) {
+                Ok(ordered) => Cow::Owned(ordered),
+                Err(_) => Cow::Borrowed(path),
+            },
         }
+    }
+
+    /// How the names of two elements in a column order.
+    pub(crate) fn compare_paths(&self, number: u16, a: &[u8], b: &[u8]) -> Ordering {
+        self.path_order(number, a).cmp(&self.path_order(number, b))
     }
 }
 

@@ -12,6 +12,29 @@ pub(crate) fn push_json(column_type: &ColumnType, bytes: Option<&[u8]>, out: &mu
     }
 }
 
+/// How often maps may be keys of maps: their quotes are escaped again and again, and double the text each time.
+const KEY_DEPTH_LIMIT: usize = 4;
+
+/// Refuses types of which JSON would be too long.
+pub(crate) fn check_json(column_type: &ColumnType) -> Result<(), String> {
+    if key_depth(column_type) <= KEY_DEPTH_LIMIT {
+        return Ok(());
+    }
+    Err(format!("this node writes maps as keys of maps as JSON only {KEY_DEPTH_LIMIT} levels deep"))
+}
+
+fn key_depth(column_type: &ColumnType) -> usize {
+    match column_type {
+        ColumnType::List(element) | ColumnType::Set(element) | ColumnType::Vector(element, _) => {
+            key_depth(element)
+        }
+        ColumnType::Map(types) => (1 + key_depth(&types.0)).max(key_depth(&types.1)),
+        ColumnType::Tuple(fields) => fields.iter().map(key_depth).max().unwrap_or(0),
+        ColumnType::Udt(udt) => udt.fields.iter().map(|(_, field)| key_depth(field)).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// `None` if nothing was appended.
 fn push_value(column_type: &ColumnType, bytes: &[u8], out: &mut String) -> Option<()> {
     match column_type {

@@ -9,7 +9,7 @@ mod order;
 mod validate;
 
 pub(crate) use assemble::{assemble, elements, put_piece};
-pub(crate) use json::{push_json, push_json_name};
+pub(crate) use json::{check_json, push_json, push_json_name};
 pub(crate) use json_parse::{Json, from_json, parse_object};
 pub(crate) use literal::{kind, literal};
 pub(crate) use name::{DataType, resolve};

@@ -130,66 +130,61 @@ mod tests {
     /// Statements made of the language's own pieces in any order: none may panic, and errors point into the text.
     #[test]
     fn no_order_of_tokens_panics() {
-        const PIECES: [&str; 44] = [
-            "select",
-            "insert",
-            "into",
-            "from",
-            "where",
-            "and",
-            "values",
-            "create",
-            "table",
-            "keyspace",
-            "primary",
-            "key",
-            "with",
-            "clustering",
-            "order",
-            "by",
-            "limit",
-            "token",
-            "in",
-            "t",
-            "k",
-            "(",
-            ")",
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ".",
-            "*",
-            "=",
-            "<=",
-            "?",
-            ":",
-            "-",
-            "1",
-            "1.5",
-            "0xab",
-            "'x'",
-            "\"q\"",
-            "null",
-            "begin batch",
-            "frozen<",
-            ">",
+        const PIECES: &str = "select insert into from where and values create alter drop add rename to table keyspace type \
+                              primary key with clustering order by limit token in t k ( ) { } [ ] , . * = <= ? : - 1 \
+                              1.5 0xab 'x' \"q\" null begin batch apply update delete set using ttl timestamp if not \
+                              exists frozen < > + += p1d 1h (int) json distinct as count ( * ) cast contains per \
+                              partition allow filtering static counter is ; 50554d6e-29bb-11e5-b345-feff819cdc9f";
+        const BEGINNINGS: [&str; 8] = [
+            "select * from t where ",
+            "insert into t (k) values (",
+            "create table t (k ",
+            "update t set ",
+            "delete from t where k ",
+            "begin batch ",
+            "alter table t ",
+            "",
         ];
+        let pieces = PIECES.split_whitespace().collect::<Vec<_>>();
         let mut seed = 7u64;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let mut good = 0;
         for _ in 0..50_000 {
-            let mut text = String::from(
-                ["select * from t where ", "insert into t (k) values (", "create table t (k ", ""]
-                    [(seed >> 33) as usize % 4],
-            );
-            for _ in 0..8 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                text.push_str(PIECES[(seed >> 33) as usize % PIECES.len()]);
+            let mut text = String::from(BEGINNINGS[random(BEGINNINGS.len())]);
+            for _ in 0..=random(7) {
+                text.push_str(pieces[random(pieces.len())]);
                 text.push(' ');
             }
-            if let Err(error) = parse(&text) {
-                assert!(error.to_string().starts_with("line 1:"), "{text}: {error}");
+            match parse(&text) {
+                Ok(_) => good += 1,
+                Err(error) => assert!(error.to_string().starts_with("line 1:"), "{text}: {error}"),
             }
+        }
+        assert!(good > 5, "only {good} were statements");
+    }
+
+    /// The parser calls itself, and so does what drops its trees.
+    #[test]
+    fn depth_has_a_limit() {
+        let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        for text in [
+            format!("select * from t where k = {}", deep("[", "]")),
+            format!("select * from t where k = {}", deep("f(", ")")),
+            format!("select * from t where k = {}", deep("{1: ", "}")),
+            format!("select * from t where k = {}", deep("(int) ", "")),
+            format!("select * from t where {}", deep("(", ")")),
+            format!("select {} from t", deep("f(", ")")),
+            format!("select k{} from t", ".x".repeat(100_000)),
+            format!("select k{} from t", "[1]".repeat(100_000)),
+            format!("select {} from t", deep("cast(", " as int)")),
+            format!("create table t (k {})", deep("frozen<", ">")),
+            format!("create keyspace k with replication = {}", deep("{1: ", "}")),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains("deeper"), "{}: {error}", &text[..60]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::ast::*;
 use super::super::token::Kind;
-use super::{Parsed, Parser};
+use super::{DEPTH_LIMIT, Parsed, Parser};
 
 impl Parser<'_> {
     pub(super) fn select(&mut self) -> Parsed<Select> {
@@ -84,7 +84,7 @@ impl Parser<'_> {
 
     fn selector(&mut self) -> Parsed<Selector> {
         let mut selector = self.plain_selector()?;
-        loop {
+        for _ in 0..DEPTH_LIMIT {
             if self.symbol(".") {
                 selector = Selector::Field(Box::new(selector), self.name("a field")?);
             } else if self.symbol("[") {
@@ -97,6 +97,7 @@ impl Parser<'_> {
                 return Ok(selector);
             }
         }
+        Err(self.error(format!("nested deeper than {DEPTH_LIMIT} levels")))
     }
 
     fn plain_selector(&mut self) -> Parsed<Selector> {

@@ -88,6 +88,9 @@ impl Compiler<'_> {
         if !select.json {
             return Ok(shown);
         }
+        for one in &shown {
+            types::check_json(&one.column_type).map_err(invalid)?;
+        }
         let fields = shown.into_iter().map(|shown| (shown.name, shown.column_type, shown.output)).collect();
         Ok(vec![Shown { output: Output::Json(fields), name: "[json]".into(), column_type: ColumnType::Text }])
     }
@@ -198,6 +201,7 @@ impl Compiler<'_> {
                     )));
                 };
                 let shown = self.selector(resolved, argument)?;
+                types::check_json(&shown.column_type).map_err(invalid)?;
                 let name = format!("system.{name}({})", shown.name);
                 let output = Output::Call(TO_JSON, vec![(shown.column_type, shown.output)], ColumnType::Text);
                 return Ok(Shown { output, name, column_type: ColumnType::Text });
