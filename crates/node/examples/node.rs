@@ -1,4 +1,4 @@
-//! Starts nodes and waits: `cargo run -p helenus-node --example node -- [--listen 127.0.0.1:9042] [--nodes 3] [--null]`.
+//! Starts nodes and waits: `cargo run -p helenus-node --example node -- [--listen 127.0.0.1:9042] [--nodes 3] [--memory MIB] [--null]`.
 
 use std::error::Error;
 
@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         builder = match argument.as_str() {
             "--listen" => builder.listen(value()?.parse()?),
             "--nodes" => builder.nodes(value()?.parse()?),
+            "--memory" => builder.memory_limit_bytes(value()?.parse::<usize>()? << 20),
             "--null" => builder.null(true),
             other => return Err(format!("unknown argument {other}").into()),
         };

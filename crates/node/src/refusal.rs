@@ -57,7 +57,8 @@ pub(crate) fn too_long(error: EncodeError) -> Refusal {
 
 impl From<SyntaxError> for Refusal {
     fn from(error: SyntaxError) -> Self {
-        Self::new(ErrorKind::Syntax, clipped(&error.to_string()))
+        let kind = if error.is_cql { ErrorKind::Invalid } else { ErrorKind::Syntax };
+        Self::new(kind, clipped(&error.to_string()))
     }
 }
 

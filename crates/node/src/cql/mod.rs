@@ -15,13 +15,20 @@ pub(crate) struct SyntaxError {
     line: usize,
     column: usize,
     message: String,
+    /// It is CQL, but not of this node, or it contradicts itself.
+    pub(crate) is_cql: bool,
 }
 
 impl SyntaxError {
     fn at(text: &str, offset: usize, message: impl Into<String>) -> Self {
         let before = &text[..offset.min(text.len())];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self { line: before.matches('\n').count() + 1, column: offset - line_start, message: message.into() }
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: offset - line_start,
+            message: message.into(),
+            is_cql: false,
+        }
     }
 }
 

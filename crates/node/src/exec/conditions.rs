@@ -12,7 +12,9 @@ use super::test::{Subject, compare_or_null, passes};
 use super::values::{Liveness, RowValues};
 use crate::refusal::{Refusal, invalid};
 use crate::store::Store;
-use crate::store::table::{Found, PartitionKey};
+use crate::store::schema::Kind;
+use crate::store::slice::Slice;
+use crate::store::table::{Found, PartitionKey, Step, Window};
 use crate::types;
 
 /// What a conditional statement is answered with.
@@ -58,33 +60,62 @@ pub(super) fn check(store: &Store, tried: &[Tried<'_>], batch: bool) -> Result<A
     let mut rows = Vec::new();
     let mut count = 0;
     if let (false, Some(partition)) = (applied, &of_partition) {
-        let mut values = RowValues::default();
-        let now = tried[0].1.now_seconds;
-        // A static row is shown on its own if there is no other.
-        for alone in [false, true] {
-            for place in &places {
-                let Some(found) = find(store, first, partition, place) else { continue };
-                let live = values.load(&first.schema, found, now);
-                if count > 0 && alone || !(live.row || alone && live.static_row) {
-                    continue;
-                }
-                put_applied(false, &mut rows);
-                for at in &shown {
-                    types::put_piece(values.bytes(&first.schema, *at, now).as_deref(), &mut rows);
-                }
-                count += 1;
-            }
-        }
+        count = put_rows(store, tried, partition, &places, &shown, &mut rows);
     }
     if count == 0 {
         put_applied(applied, &mut rows);
         count = 1;
     } else {
         let schema = &first.schema;
-        let named = shown.iter().map(|at| &schema.columns[*at]);
+        let named = shown.iter().map(|(at, _)| &schema.columns[*at]);
         columns.extend(named.map(|column| spec(first, &column.name, column.column_type().clone())));
     }
     Ok(Applied { applied, columns: columns.into(), rows, count })
+}
+
+/// The rows for which the conditions don't hold, as far as they are there. How many is returned.
+fn put_rows(
+    store: &Store,
+    tried: &[Tried<'_>],
+    partition: &PartitionKey,
+    places: &[Vec<u8>],
+    shown: &[(usize, bool)],
+    rows: &mut Vec<u8>,
+) -> usize {
+    let Some((first, bound)) = tried.first() else { return 0 };
+    let (schema, now) = (&first.schema, bound.now_seconds);
+    let mut values = RowValues::default();
+    let mut count = 0;
+    let mut put = |values: &RowValues<'_>| {
+        put_applied(false, rows);
+        for (at, read) in shown {
+            let value = if *read { values.bytes(schema, *at, now) } else { None };
+            types::put_piece(value.as_deref(), rows);
+        }
+    };
+    for place in places {
+        let Some(found) = find(store, first, partition, place) else { continue };
+        if values.load(schema, found, now).row {
+            put(&values);
+            count += 1;
+        }
+    }
+    if count > 0 {
+        return count;
+    }
+    // A static row comes with the first of its partition, or on its own.
+    let Some(table) = store.table(first.table) else { return 0 };
+    let window = Window { slices: &[Slice::ALL], reversed: false, resume: None };
+    table.scan_one(partition, &window, &mut |found| {
+        let live = values.load(schema, found, now);
+        if !live.static_row || !(live.row || found.row.is_empty()) {
+            return Step::Next;
+        }
+        put(&values);
+        count += 1;
+        Step::Stop
+    });
+    count
 }
 
 fn put_applied(applied: bool, rows: &mut Vec<u8>) {
@@ -100,22 +131,34 @@ fn spec(plan: &WritePlan, name: &str, column_type: ColumnType) -> ColumnSpec {
     }
 }
 
-/// The columns that are told if the conditions don't hold: all of them, or those of the conditions.
-fn shown(tried: &[Tried<'_>], batch: bool) -> Vec<usize> {
+/// The columns that are told if the conditions don't hold, and whether they are read: those of the conditions, or all, of
+/// which Cassandra reads what the statements write.
+fn shown(tried: &[Tried<'_>], batch: bool) -> Vec<(usize, bool)> {
     let Some((first, _)) = tried.first() else { return Vec::new() };
-    let mut shown = if batch { (0..first.schema.key_len()).collect() } else { Vec::new() };
+    let schema = &first.schema;
+    let existence =
+        |(plan, _): &Tried<'_>| matches!(plan.conditions, Conditions::IfExists | Conditions::IfNotExists);
+    if tried.iter().any(existence) {
+        let writes = |wanted: Kind| {
+            tried.iter().any(|(plan, _)| {
+                plan.operations.iter().any(|operation| schema.columns[operation.column].kind == wanted)
+                    || (wanted == Kind::Regular && (plan.operations.is_empty() || plan.marks_row))
+            })
+        };
+        let (statics, regulars) = (writes(Kind::Static), writes(Kind::Regular));
+        let is_read = |kind| match kind {
+            Kind::Static => statics,
+            Kind::Regular => regulars,
+            _ => true,
+        };
+        return schema.columns.iter().enumerate().map(|(at, column)| (at, is_read(column.kind))).collect();
+    }
+    let mut shown = if batch { (0..schema.key_len()).map(|at| (at, true)).collect() } else { Vec::new() };
     for (plan, _) in tried {
-        match &plan.conditions {
-            Conditions::None => {}
-            Conditions::IfExists | Conditions::IfNotExists => {
-                return (0..first.schema.columns.len()).collect();
-            }
-            Conditions::If(all) => {
-                for Condition { column, .. } in all {
-                    if !shown.contains(column) {
-                        shown.push(*column);
-                    }
-                }
+        let Conditions::If(all) = &plan.conditions else { continue };
+        for Condition { column, .. } in all {
+            if !shown.contains(&(*column, true)) {
+                shown.push((*column, true));
             }
         }
     }

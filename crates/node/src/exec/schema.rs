@@ -21,6 +21,10 @@ pub(super) fn run(
         let keyspace = name.keyspace.clone().or(keyspace.clone()).ok_or_else(no_keyspace)?;
         writable(&keyspace).map(|()| keyspace)
     };
+    let members = session.system.cluster.members.iter().filter(|member| !member.left);
+    let mut data_centers = members.map(|member| member.data_center.as_str()).collect::<Vec<_>>();
+    data_centers.sort_unstable();
+    data_centers.dedup();
     let store = &mut *session.store;
     let (changed, change, keyspace, part) = match statement {
         Statement::Use(name) => {
@@ -37,11 +41,16 @@ pub(super) fn run(
         }
         Statement::CreateKeyspace(create) => {
             writable(&create.keyspace)?;
-            (store.create_keyspace(create)?, Change::Created, create.keyspace.clone(), Part::Keyspace)
+            (
+                store.create_keyspace(create, &data_centers)?,
+                Change::Created,
+                create.keyspace.clone(),
+                Part::Keyspace,
+            )
         }
         Statement::AlterKeyspace { keyspace, if_exists, options } => {
             writable(keyspace)?;
-            let changed = store.alter_keyspace(keyspace, *if_exists, options)?;
+            let changed = store.alter_keyspace(keyspace, *if_exists, options, &data_centers)?;
             (changed, Change::Updated, keyspace.clone(), Part::Keyspace)
         }
         Statement::DropKeyspace { keyspace, if_exists } => {

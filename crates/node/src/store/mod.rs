@@ -124,7 +124,12 @@ impl Store {
         found.ok_or_else(|| invalid(format!("keyspace {keyspace} does not exist")))
     }
 
-    pub(crate) fn create_keyspace(&mut self, create: &CreateKeyspace) -> Result<Changed, Refusal> {
+    /// `data_centers` are those of the cluster.
+    pub(crate) fn create_keyspace(
+        &mut self,
+        create: &CreateKeyspace,
+        data_centers: &[&str],
+    ) -> Result<Changed, Refusal> {
         if self.keyspaces.contains_key(&create.keyspace) {
             if create.if_not_exists {
                 return Ok(Changed::No);
@@ -135,7 +140,7 @@ impl Store {
         if self.keyspaces.len() >= KEYSPACE_LIMIT {
             return Err(invalid(format!("this node holds at most {KEYSPACE_LIMIT} keyspaces")));
         }
-        let options = KeyspaceOptions::new(&create.options, None)?;
+        let options = KeyspaceOptions::new(&create.keyspace, &create.options, None, data_centers)?;
         let keyspace = Keyspace { options, tables: BTreeMap::new(), types: BTreeMap::new() };
         self.keyspaces.insert(create.keyspace.clone(), keyspace);
         self.changes += 1;
@@ -147,11 +152,12 @@ impl Store {
         name: &str,
         if_exists: bool,
         options: &Properties,
+        data_centers: &[&str],
     ) -> Result<Changed, Refusal> {
         let Some(keyspace) = self.keyspaces.get_mut(name) else {
             return if if_exists { Ok(Changed::No) } else { Err(missing_keyspace(name)) };
         };
-        keyspace.options = KeyspaceOptions::new(options, Some(&keyspace.options))?;
+        keyspace.options = KeyspaceOptions::new(name, options, Some(&keyspace.options), data_centers)?;
         self.changes += 1;
         Ok(Changed::Yes)
     }

@@ -143,12 +143,19 @@ pub(crate) struct KeyspaceOptions {
 
 impl KeyspaceOptions {
     /// As a CREATE gives them, or an ALTER to what was before.
-    pub(crate) fn new(given: &Properties, before: Option<&Self>) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        keyspace: &str,
+        given: &Properties,
+        before: Option<&Self>,
+        data_centers: &[&str],
+    ) -> Result<Self, Refusal> {
         let mut replication = before.map(|before| before.replication.clone());
         let mut durable_writes = before.is_none_or(|before| before.durable_writes);
         for (name, term) in given {
             match (name.as_str(), value(term)) {
-                ("replication", Some(Setting::Map(pairs))) => replication = Some(normal_replication(&pairs)?),
+                ("replication", Some(Setting::Map(pairs))) => {
+                    replication = Some(normal_replication(keyspace, &pairs, data_centers)?);
+                }
                 ("durable_writes", Some(Setting::Boolean(durable))) => durable_writes = durable,
                 ("replication" | "durable_writes", _) => {
                     return Err(syntax(format!("Invalid value for property '{name}'")));
@@ -156,13 +163,17 @@ impl KeyspaceOptions {
                 _ => return Err(syntax(format!("Unknown property '{name}'"))),
             }
         }
-        let missing = || config("Missing mandatory option 'replication'".into());
+        let missing = || invalid("Missing mandatory option 'replication'".into());
         Ok(Self { replication: replication.ok_or_else(missing)?, durable_writes })
     }
 }
 
 /// With the strategy by its full class name, as `system_schema.keyspaces` lists it.
-fn normal_replication(given: &[(String, String)]) -> Result<Vec<(String, String)>, Refusal> {
+fn normal_replication(
+    keyspace: &str,
+    given: &[(String, String)],
+    data_centers: &[&str],
+) -> Result<Vec<(String, String)>, Refusal> {
     let class = given.iter().find(|(key, _)| key == "class").map(|(_, class)| class.as_str());
     let class = class.ok_or_else(|| config("Missing replication strategy class".into()))?;
     let simple = class.rsplit('.').next().unwrap_or(class);
@@ -178,7 +189,22 @@ fn normal_replication(given: &[(String, String)]) -> Result<Vec<(String, String)
                 "Replication factor must be numeric and non-negative; found {value}"
             )));
         }
-        normal.push((key.clone(), value.clone()));
+        if simple != "NetworkTopologyStrategy" {
+            normal.push((key.clone(), value.clone()));
+        } else if key == "replication_factor" {
+            // It is meant for all data centres that aren't named.
+            let others = data_centers.iter().filter(|name| !given.iter().any(|(other, _)| other == *name));
+            normal.extend(others.map(|name| ((*name).to_owned(), value.clone())));
+        } else if data_centers.contains(&key.as_str()) {
+            normal.push((key.clone(), value.clone()));
+        } else {
+            return Err(config(format!(
+                "Unrecognized strategy option {{{key}}} passed to NetworkTopologyStrategy for keyspace {keyspace}"
+            )));
+        }
+    }
+    if simple == "SimpleStrategy" && normal.len() == 1 {
+        normal.push(("replication_factor".into(), "1".into()));
     }
     if normal.len() > 64 {
         return Err(invalid("this node's keyspaces have at most 63 options of replication".into()));

@@ -11,7 +11,7 @@ use super::hash::Hasher128;
 use super::options::{KeyspaceOptions, TableOptions};
 use crate::cql::{ColumnDefinition, CreateTable, Name, TypeName};
 use crate::refusal::{Refusal, invalid};
-use crate::types::{self, DataType};
+use crate::types::{self, DataType, FoundType};
 
 /// What a column is to its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,12 @@ pub(crate) struct Schema {
     pub(crate) options: TableOptions,
     /// By a column's number, its place in `columns`; `GONE` for one that was dropped.
     by_number: Vec<u16>,
+    /// Columns that were dropped, and their types.
+    dropped: BTreeMap<String, String>,
 }
 
 /// Finds user-defined types.
-pub(crate) type Types<'a> = &'a dyn Fn(&Name) -> Result<Arc<UdtType>, String>;
+pub(crate) type Types<'a> = &'a dyn Fn(&Name) -> Result<FoundType, String>;
 
 const GONE: u16 = u16::MAX;
 
@@ -102,6 +104,7 @@ impl Schema {
             clustering_len: create.clustering_key.len(),
             options,
             by_number: Vec::new(),
+            dropped: BTreeMap::new(),
         };
         check_descending(create)?;
         for definition in &create.columns {
@@ -135,6 +138,11 @@ impl Schema {
             return Err(invalid(format!("Duplicate column '{name}' declaration for table '{}'", self.table)));
         }
         let data_type = types::resolve(type_name, types).map_err(invalid)?;
+        if data_type.multi_cell && nests_cells(&data_type.column_type, type_name, types) {
+            return Err(invalid(
+                "Non-frozen UDTs with nested non-frozen collections are not supported".into(),
+            ));
+        }
         let number = self.by_number.len();
         if number >= COLUMN_LIMIT {
             return Err(invalid(format!("a table of this node ever has at most {COLUMN_LIMIT} columns")));
@@ -210,6 +218,13 @@ impl Schema {
             )));
         }
         self.push(definition, kind, types)?;
+        let text = self.columns.last().map_or("", |column| &column.data_type.text);
+        if let Some(before) = self.dropped.get(name).filter(|before| *before != text) {
+            return Err(invalid(format!(
+                "Cannot add a column '{name}' of type {text}, incompatible with previously dropped column '{name}' of type \
+                 {before}"
+            )));
+        }
         self.settle();
         self.check_counters()
     }
@@ -221,7 +236,8 @@ impl Schema {
         if at < self.key_len() {
             return Err(invalid(format!("Cannot drop PRIMARY KEY column {name}")));
         }
-        self.columns.remove(at);
+        let Column { name, data_type, .. } = self.columns.remove(at);
+        self.dropped.insert(name, data_type.text);
         self.settle();
         Ok(())
     }
@@ -358,6 +374,14 @@ fn kind_of(create: &CreateTable, definition: &ColumnDefinition) -> Result<Kind, 
     })
 }
 
+/// Whether a user-defined type has fields that aren't frozen.
+fn nests_cells(column_type: &ColumnType, type_name: &TypeName, types: Types<'_>) -> bool {
+    match (column_type, type_name) {
+        (ColumnType::Udt(_), TypeName::Named(name)) => types(name).is_ok_and(|found| found.nests_cells),
+        _ => false,
+    }
+}
+
 /// Whether a type is another, or one of its parts is.
 fn holds(column_type: &ColumnType, wanted: &ColumnType) -> bool {
     match column_type {
@@ -389,6 +413,8 @@ pub(crate) struct UserType {
     pub(crate) fields: Vec<(String, TypeName)>,
     pub(crate) texts: Vec<String>,
     pub(crate) udt: Arc<UdtType>,
+    /// Whether it has fields that aren't frozen.
+    pub(crate) nests_cells: bool,
 }
 
 /// A keyspace and the names of what is in it.

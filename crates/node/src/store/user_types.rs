@@ -8,7 +8,7 @@ use super::schema::{UserType, check_name};
 use super::{Changed, Store, missing_keyspace};
 use crate::cql::{Name, TypeChange, TypeName};
 use crate::refusal::{Refusal, invalid};
-use crate::types;
+use crate::types::{self, FoundType};
 
 /// How many types a keyspace may have, and how many fields a type.
 const TYPE_LIMIT: usize = 1_000;
@@ -16,7 +16,7 @@ const FIELD_LIMIT: usize = 1_000;
 
 impl Store {
     /// A user-defined type by its name in a statement about `keyspace`.
-    pub(crate) fn udt(&self, keyspace: &str, name: &Name) -> Result<Arc<UdtType>, String> {
+    pub(crate) fn udt(&self, keyspace: &str, name: &Name) -> Result<FoundType, String> {
         if let Some(other) = name.keyspace.as_deref().filter(|other| *other != keyspace) {
             return Err(format!(
                 "Statement on keyspace {keyspace} cannot refer to a user type in keyspace {other}; user types can only \
@@ -24,7 +24,9 @@ impl Store {
             ));
         }
         let found = self.keyspaces.get(keyspace).and_then(|keyspace| keyspace.types.get(&name.name));
-        found.map(|found| found.udt.clone()).ok_or_else(|| format!("Unknown type {keyspace}.{}", name.name))
+        found
+            .map(|found| FoundType { udt: found.udt.clone(), nests_cells: found.nests_cells })
+            .ok_or_else(|| format!("Unknown type {keyspace}.{}", name.name))
     }
 
     pub(crate) fn create_type(
@@ -63,6 +65,7 @@ impl Store {
             return Err(invalid(format!("a type of this node has at most {FIELD_LIMIT} fields")));
         }
         let mut texts = Vec::with_capacity(fields.len());
+        let mut nests_cells = false;
         let mut resolved: Vec<(Box<str>, ColumnType)> = Vec::with_capacity(fields.len());
         for (field, type_name) in &fields {
             if resolved.iter().any(|(other, _)| **other == **field) {
@@ -78,11 +81,12 @@ impl Store {
                     data_type.text
                 )));
             }
+            nests_cells |= data_type.multi_cell;
             resolved.push((field.as_str().into(), data_type.column_type));
             texts.push(data_type.text);
         }
         let udt = UdtType { keyspace: keyspace.into(), name: name.into(), fields: resolved.into() };
-        Ok(UserType { fields, texts, udt: Arc::new(udt) })
+        Ok(UserType { fields, texts, udt: Arc::new(udt), nests_cells })
     }
 
     pub(crate) fn alter_type(

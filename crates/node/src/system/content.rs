@@ -400,7 +400,7 @@ mod tests {
         let mut store = Store::new(1 << 20);
         let parsed = parse("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy'}").unwrap();
         let Statement::CreateKeyspace(create) = parsed else { panic!("{parsed:?}") };
-        store.create_keyspace(&create).unwrap();
+        store.create_keyspace(&create, &[]).unwrap();
         let mut count = 0;
         for schema in &system.schemas {
             for row in rows(&system, schema, &store, 1) {

@@ -260,6 +260,11 @@ fn scalar(column_type: &ColumnType, json: &Json) -> Option<Literal> {
         (T::Duration, Json::Text(text)) => Literal::Duration(text.clone()),
         (T::Boolean, Json::Boolean(value)) => Literal::Boolean(*value),
         (T::Boolean, Json::Text(text)) => Literal::Boolean(text.to_ascii_lowercase().parse().ok()?),
+        // A number is one of JSON: 1.50 is 1.5.
+        (T::Decimal, Json::Number(text)) if text.contains('.') && !text.contains(['e', 'E']) => {
+            let shorter = text.trim_end_matches('0');
+            Literal::Float(if shorter.ends_with('.') { format!("{shorter}0") } else { shorter.to_owned() })
+        }
         (T::Float | T::Double | T::Decimal, Json::Number(text) | Json::Text(text)) => {
             Literal::Float(text.clone())
         }

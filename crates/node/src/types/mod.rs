@@ -12,7 +12,7 @@ pub(crate) use assemble::{assemble, elements, put_piece};
 pub(crate) use json::{check_json, push_json, push_json_name};
 pub(crate) use json_parse::{Json, from_json, parse_object};
 pub(crate) use literal::{kind, literal};
-pub(crate) use name::{DataType, resolve};
+pub(crate) use name::{DataType, FoundType, resolve};
 pub(crate) use order::{compare, ordered, push_ordered};
 pub(crate) use validate::validate;
 

@@ -16,10 +16,18 @@ pub(crate) struct DataType {
     pub(crate) multi_cell: bool,
 }
 
+/// A user-defined type that was looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundType {
+    pub(crate) udt: Arc<UdtType>,
+    /// Whether it has fields that aren't frozen.
+    pub(crate) nests_cells: bool,
+}
+
 /// Looks a type's names up: `find` knows the user-defined types.
 pub(crate) fn resolve(
     name: &TypeName,
-    find: &dyn Fn(&Name) -> Result<Arc<UdtType>, String>,
+    find: &dyn Fn(&Name) -> Result<FoundType, String>,
 ) -> Result<DataType, String> {
     let data_type = of(name, false, find)?;
     if weight(&data_type.column_type) > WEIGHT_LIMIT {
@@ -46,7 +54,7 @@ fn weight(column_type: &ColumnType) -> usize {
 fn of(
     name: &TypeName,
     frozen: bool,
-    find: &dyn Fn(&Name) -> Result<Arc<UdtType>, String>,
+    find: &dyn Fn(&Name) -> Result<FoundType, String>,
 ) -> Result<DataType, String> {
     let collection = |column_type, text: String| DataType {
         column_type,
@@ -108,7 +116,7 @@ fn of(
                 Ok(DataType { text: column_type.to_string(), column_type, multi_cell: false })
             }
             None => {
-                let udt = find(name)?;
+                let udt = find(name)?.udt;
                 let text = quoted(&udt.name);
                 Ok(collection(ColumnType::Udt(udt), text))
             }
@@ -125,7 +133,7 @@ fn inner(
     name: &TypeName,
     frozen: bool,
     whole: &str,
-    find: &dyn Fn(&Name) -> Result<Arc<UdtType>, String>,
+    find: &dyn Fn(&Name) -> Result<FoundType, String>,
 ) -> Result<DataType, String> {
     let data_type = of(name, frozen, find)?;
     if data_type.column_type == ColumnType::Counter {
@@ -188,7 +196,7 @@ mod tests {
             fields: Box::new([("x".into(), ColumnType::Int)]),
         });
         let find = |name: &Name| match name.name.as_str() {
-            "point" => Ok(point.clone()),
+            "point" => Ok(FoundType { udt: point.clone(), nests_cells: false }),
             other => Err(format!("Unknown type {other}")),
         };
         resolve(&create.columns[1].type_name, &find).map(|data_type| data_type.text)

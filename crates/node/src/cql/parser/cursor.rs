@@ -68,6 +68,11 @@ impl<'a> Parser<'a> {
         self.error(format!("expected {expected}, found {found}"))
     }
 
+    /// Of what is CQL, but none that this node takes.
+    pub(super) fn refused(&self, message: impl Into<String>) -> SyntaxError {
+        SyntaxError { is_cql: true, ..self.error(message) }
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> SyntaxError {
         let last = self.tokens.len() - 1;
         SyntaxError::at(self.text, self.tokens[self.at.min(last)].offset, message)

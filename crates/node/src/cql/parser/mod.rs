@@ -58,7 +58,7 @@ impl Parser<'_> {
             }
             absent if ABSENT.contains(&absent) => {
                 let what = first.to_ascii_uppercase();
-                Err(self.error(format!("{what} is not among the statements that this node has")))
+                Err(self.refused(format!("{what} is not among the statements that this node has")))
             }
             other => Err(self.error(format!("no viable alternative at input '{other}'"))),
         }

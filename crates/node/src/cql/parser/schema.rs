@@ -69,7 +69,7 @@ impl Parser<'_> {
         match self.peek() {
             Kind::Word(word) if ABSENT.contains(&word.as_ref()) => {
                 let what = word.to_ascii_uppercase();
-                self.error(format!(
+                self.refused(format!(
                     "{verb} {what} is not among what this node has: it has keyspaces, tables and types"
                 ))
             }
@@ -171,7 +171,7 @@ impl Parser<'_> {
         let type_name = self.type_name()?;
         let is_static = self.word("static");
         if self.is_word(0, "masked") {
-            return Err(self.error("masked columns are not among what this node has"));
+            return Err(self.refused("masked columns are not among what this node has"));
         }
         Ok(ColumnDefinition { name, type_name, is_static })
     }
@@ -180,7 +180,7 @@ impl Parser<'_> {
         if create.partition_key.is_empty() {
             return Ok(());
         }
-        Err(self.error("Multiple PRIMARY KEYs specified (exactly one required)"))
+        Err(self.refused("Multiple PRIMARY KEYs specified (exactly one required)"))
     }
 
     fn primary_key(&mut self, create: &mut CreateTable) -> Parsed<()> {
@@ -221,7 +221,7 @@ impl Parser<'_> {
             let if_not_exists = self.if_not_exists()?;
             let columns = match self.symbol("(") {
                 true => self.until(")", Self::column_definition)?,
-                false => self.list(Self::column_definition)?,
+                false => vec![self.column_definition()?],
             };
             return Ok(TableChange::Add { if_not_exists, columns });
         }
@@ -229,7 +229,7 @@ impl Parser<'_> {
             let if_exists = self.if_exists()?;
             let columns = match self.symbol("(") {
                 true => self.until(")", Self::column)?,
-                false => self.list(Self::column)?,
+                false => vec![self.column()?],
             };
             return Ok(TableChange::Drop { if_exists, columns });
         }

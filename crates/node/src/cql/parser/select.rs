@@ -39,12 +39,12 @@ impl Parser<'_> {
 
     fn clauses(&mut self, select: &mut Select) -> Parsed<()> {
         if self.is_word(0, "group") {
-            return Err(self.error("GROUP BY is not among what this node has"));
+            return Err(self.refused("GROUP BY is not among what this node has"));
         }
         if self.word("order") {
             self.expect_word("by")?;
             if self.look_ann() {
-                return Err(self.error("ORDER BY .. ANN OF is not among what this node has"));
+                return Err(self.refused("ORDER BY .. ANN OF is not among what this node has"));
             }
             select.order_by = self.list(Self::ordered)?;
         }
@@ -90,7 +90,7 @@ impl Parser<'_> {
             } else if self.symbol("[") {
                 let key = self.term()?;
                 if !self.symbol("]") {
-                    return Err(self.error("slices of collections are not among what this node has"));
+                    return Err(self.refused("slices of collections are not among what this node has"));
                 }
                 selector = Selector::Element(Box::new(selector), key);
             } else {
@@ -173,7 +173,7 @@ impl Parser<'_> {
             return Ok(Relation::IsNotNull(column));
         }
         if self.is_word(0, "like") {
-            return Err(self.error("LIKE is not among what this node has: it needs an index"));
+            return Err(self.refused("LIKE is not among what this node has: it needs an index"));
         }
         if self.symbol("[") {
             let key = self.term()?;

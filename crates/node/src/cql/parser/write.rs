@@ -30,7 +30,7 @@ impl Parser<'_> {
         self.expect_symbol("(")?;
         let terms = self.until(")", Self::term)?;
         if names.len() != terms.len() {
-            return Err(self.error("Unmatched column names/values"));
+            return Err(self.refused("Unmatched column names/values"));
         }
         Ok(Change::Insert(names.into_iter().zip(terms).collect()))
     }

@@ -134,13 +134,7 @@ impl Compiler<'_> {
                     }
                 };
                 let slot = self.slot(resolved, &format!("key({})", inner.name), &key_type, key)?;
-                let written = match &slot {
-                    Slot::Literal(bytes) => CqlValue::decode(&key_type, bytes.as_deref())
-                        .map(|key| key.to_string())
-                        .unwrap_or_default(),
-                    _ => "?".to_owned(),
-                };
-                let name = format!("{}[{written}]", inner.name);
+                let name = format!("{}[{}]", inner.name, written(&key_type, &slot));
                 let output = Output::Element(Box::new(inner.output), inner.column_type, slot);
                 Ok(Shown { output, name, column_type })
             }
@@ -157,7 +151,8 @@ impl Compiler<'_> {
         };
         let column_type = self.type_of(resolved, type_name)?;
         let slot = self.slot(resolved, "[selection]", &column_type, inner)?;
-        Ok(Shown { output: Output::Constant(slot), name: format!("({column_type})"), column_type })
+        let name = format!("({column_type}){}", written(&column_type, &slot));
+        Ok(Shown { output: Output::Constant(slot), name, column_type })
     }
 
     fn type_of(&self, resolved: &Resolved, type_name: &TypeName) -> Compiled<ColumnType> {
@@ -333,6 +328,16 @@ impl Compiler<'_> {
             _ => (Output::Ttl(at), ColumnType::Int),
         };
         Ok(Shown { output, name: format!("{name}({column})"), column_type })
+    }
+}
+
+/// A constant as CQL writes it.
+fn written(column_type: &ColumnType, slot: &Slot) -> String {
+    match slot {
+        Slot::Literal(bytes) => {
+            CqlValue::decode(column_type, bytes.as_deref()).map(|value| value.to_string()).unwrap_or_default()
+        }
+        _ => "?".to_owned(),
     }
 }
 

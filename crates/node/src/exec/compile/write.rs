@@ -12,7 +12,7 @@ use crate::exec::plan::{
     Test, WritePlan,
 };
 use crate::exec::slot::{JsonField, Slot, check_names};
-use crate::refusal::invalid;
+use crate::refusal::{invalid, syntax};
 use crate::store::schema::{Kind, Schema};
 use crate::types;
 
@@ -111,7 +111,7 @@ impl Compiler<'_> {
             let other = operations.iter().find(|other| other.column == operation.column);
             if other.is_some_and(|other| whole(other) || whole(&operation)) {
                 let name = &schema.columns[operation.column].name;
-                return Err(invalid(format!("Multiple incompatible setting of column {name}")));
+                return Err(syntax(format!("Multiple incompatible setting of column {name}")));
             }
             operations.push(operation);
         }
