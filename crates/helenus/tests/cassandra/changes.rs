@@ -186,16 +186,17 @@ fn user_defined_types_grow(kind: Kind) {
             let response = session.execute(&select, ()).wait().unwrap();
             response.one::<(i32, CqlValue)>().unwrap().1
         };
+        // The value has fewer fields than its type now.
         stage.schema(&format!("ALTER TYPE {name} ADD c int"));
         for _ in 0..7 {
-            assert_eq!(read_first(), ["id=1 u={a: 1, b: 'b', c: null}"], "{version}");
+            assert_eq!(read_first(), ["id=1 u={a: 1, b: 'b', ..}"], "{version}");
             // Values of the type as it was still go into it.
             session.execute(&insert, (&udt,)).wait().unwrap();
         }
         session.query(format!("DELETE FROM {table} WHERE id = 2"), ()).wait().unwrap();
         stage.schema(&format!("ALTER TYPE {name} RENAME a TO z"));
         for _ in 0..7 {
-            assert_eq!(read_first(), ["id=1 u={z: 1, b: 'b', c: null}"], "{version}");
+            assert_eq!(read_first(), ["id=1 u={z: 1, b: 'b', ..}"], "{version}");
         }
     }
 }
