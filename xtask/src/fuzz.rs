@@ -1,9 +1,9 @@
 //! Coverage-guided fuzzing of `crates/fuzz`, with the libFuzzer that a crate brings: nothing is installed but the nightly
 //! compiler, whose flags for coverage these are.
 //!
-//! A target begins with its seeds and its corpus. What is new afterwards is kept under `target/fuzz`, what of it reaches
-//! code that nothing else reaches goes into the corpus, as few and small files as can be. A crash is a file named
-//! `crash-...` there, and the end of the run.
+//! A target begins with its seeds and its corpus. What is new afterwards is kept under `target/fuzz`; what of it reaches
+//! code that the seeds don't goes into the corpus, as few and short lines as can be. A crash is a file named `crash-...`
+//! there, and the end of the target's run.
 
 use crate::need::Need;
 use crate::shell::{cargo, command, output, root, run, target};
@@ -21,7 +21,7 @@ const FLAGS: &str = "--cfg helenus_fuzz -Cpasses=sancov-module -Cllvm-args=-sani
     -Cdebug-assertions -Ccodegen-units=1";
 
 /// No target's corpus may be larger, in bytes.
-const CORPUS_MAX: u64 = 64 << 10;
+const CORPUS_MAX: usize = 12 << 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -54,7 +54,7 @@ pub(crate) fn run_fuzz(arguments: &Arguments) -> Result<()> {
     let seconds = (arguments.minutes * 60.0 / chosen.len() as f64).ceil().max(1.0);
     println!(
         "{:12} {:>12} {:>10} {:>10} {:>8} {:>9}",
-        "target", "executions", "coverage", "features", "corpus", "KiB"
+        "target", "executions", "coverage", "features", "corpus", "bytes"
     );
     let mut faults = Vec::new();
     for name in &chosen {
@@ -70,12 +70,9 @@ pub(crate) fn run_fuzz(arguments: &Arguments) -> Result<()> {
         if !arguments.keep_corpus {
             fuzzing.keep_corpus(arguments.max_len)?;
         }
-        let (files, bytes) = size(&corpus(name))?;
+        let (inputs, bytes) = size(name)?;
         let Reached { executions, coverage, features } = reached;
-        println!(
-            "{name:12} {executions:>12} {coverage:>10} {features:>10} {files:>8} {:>9.1}",
-            bytes as f64 / 1024.0
-        );
+        println!("{name:12} {executions:>12} {coverage:>10} {features:>10} {inputs:>8} {bytes:>9}");
     }
     match faults.as_slice() {
         [] => Ok(()),
@@ -110,9 +107,9 @@ fn build() -> Result<PathBuf> {
     Ok(folder.join(TRIPLE).join("release/helenus-fuzz"))
 }
 
-/// What is committed of a target.
+/// What is committed of a target: an input a line, in hexadecimal.
 fn corpus(name: &str) -> PathBuf {
-    root().join("crates/fuzz/corpus").join(name)
+    root().join("crates/fuzz/corpus").join(format!("{name}.txt"))
 }
 
 struct Fuzzing<'a> {
@@ -136,12 +133,12 @@ impl Fuzzing<'_> {
     fn run(&self, seconds: f64, max_len: u32) -> Result<Reached> {
         fs::create_dir_all(&self.work)?;
         let work = self.work.to_string_lossy();
-        run_quietly(&mut cargo(["run", "--quiet", "-p", "helenus-fuzz", "--", self.name, "--seeds", &work]))?;
+        self.write_seeds(&self.work)?;
         let log = target().join("fuzz").join(format!("{}.log", self.name));
         let mut fuzzer = self.command();
         fuzzer.args([format!("-max_total_time={seconds}"), format!("-max_len={max_len}")]);
         fuzzer.args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1", "-use_value_profile=1"]);
-        fuzzer.arg(format!("-artifact_prefix={work}/")).arg(&self.work).arg(corpus(self.name));
+        fuzzer.arg(format!("-artifact_prefix={work}/")).arg(&self.work);
         let file = fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let status = fuzzer.stdout(Stdio::null()).stderr(file).status()?;
         let said = fs::read(&log)?;
@@ -160,53 +157,41 @@ impl Fuzzing<'_> {
         Ok(reached(&said))
     }
 
-    /// Merges what was found into the corpus, the smallest first, and cuts it where it gets too large.
+    /// What of the corpus and of what was found reaches more than the seeds do, the shortest first as far as it fits.
     fn keep_corpus(&self, max_len: u32) -> Result<()> {
-        let (corpus, new) = (corpus(self.name), target().join("fuzz/new").join(self.name));
+        let new = target().join("fuzz/new").join(self.name);
         if new.exists() {
             fs::remove_dir_all(&new)?;
         }
         fs::create_dir_all(&new)?;
-        // The seeds come first, and are not kept: the properties make them again.
-        let seeds = target().join("fuzz/seeds").join(self.name);
-        fs::create_dir_all(&seeds)?;
-        let folder = seeds.to_string_lossy();
-        run_quietly(&mut cargo([
-            "run",
-            "--quiet",
-            "-p",
-            "helenus-fuzz",
-            "--",
-            self.name,
-            "--seeds",
-            &folder,
-        ]))?;
-        let merge = |into: &Path, from: &[&Path]| {
-            let mut merge = self.command();
-            merge.args(["-merge=1".to_owned(), format!("-max_len={max_len}")]).arg(into).args(from);
-            run_quietly(&mut merge)
-        };
-        // libFuzzer adds to the first folder what it lacks; what was there stays, so the seeds are taken out again.
-        for file in files(&seeds)? {
-            fs::copy(&file, new.join(file.file_name().unwrap_or_default()))?;
+        self.write_seeds(&new)?;
+        // The harness numbers the corpus with the seeds; both are in the work as well, so what is left out comes back.
+        let committed = fs::read_to_string(corpus(self.name)).unwrap_or_default().lines().count();
+        let seeds = files(&new)?.len() - committed;
+        for number in seeds..seeds + committed {
+            fs::remove_file(new.join(format!("seed-{number}")))?;
         }
-        merge(&new, &[&corpus, &self.work])?;
-        for file in files(&corpus)? {
-            fs::remove_file(file)?;
-        }
-        let mut found = files(&new)?;
-        found
-            .retain(|file| !file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-")));
-        found.sort_by_cached_key(|file| (fs::metadata(file).map_or(0, |about| about.len()), file.clone()));
-        let mut total = 0;
-        for file in found {
-            total += fs::metadata(&file)?.len();
-            if total > CORPUS_MAX {
-                break;
-            }
-            fs::copy(&file, corpus.join(file.file_name().unwrap_or_default()))?;
-        }
+        let mut merge = self.command();
+        merge.args(["-merge=1".to_owned(), format!("-max_len={max_len}")]).arg(&new).arg(&self.work);
+        run_quietly(&mut merge)?;
+        let is_seed =
+            |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"));
+        let found = files(&new)?.into_iter().filter(|file| !is_seed(file));
+        let mut inputs = found.map(fs::read).collect::<std::io::Result<Vec<_>>>()?;
+        inputs.sort_by_key(|input| (input.len(), input.clone()));
+        let mut bytes = 0;
+        inputs.retain(|input| {
+            bytes += input.len();
+            bytes <= CORPUS_MAX
+        });
+        fs::write(corpus(self.name), inputs.iter().map(|input| hex(input) + "\n").collect::<String>())?;
         Ok(())
+    }
+
+    /// The seeds and the corpus, a file each.
+    fn write_seeds(&self, folder: &Path) -> Result<()> {
+        let folder = folder.to_string_lossy();
+        run_quietly(&mut cargo(["run", "--quiet", "-p", "helenus-fuzz", "--", self.name, "--seeds", &folder]))
     }
 
     /// At the lowest priority: it takes hours, and what else runs here doesn't wait for it.
@@ -226,10 +211,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-fn size(folder: &Path) -> Result<(usize, u64)> {
-    let files = files(folder)?;
-    let bytes = files.iter().map(|file| fs::metadata(file).map_or(0, |about| about.len())).sum();
-    Ok((files.len(), bytes))
+/// How many inputs the corpus has, and of how many bytes.
+fn size(name: &str) -> Result<(usize, usize)> {
+    let path = corpus(name);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((text.lines().count(), text.lines().map(|line| line.len() / 2).sum()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// From the last line of progress, and the statistics at the end.

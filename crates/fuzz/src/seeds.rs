@@ -35,8 +35,20 @@ const TYPES: [&str; 16] = [
     "frozen<tuple<frozen<udt{x frozen<set<time>>}>>>",
 ];
 
-/// Those of a target.
+/// Those of a target, and its corpus: what `cargo xtask fuzz` found to reach code that nothing else reaches.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let mut seeds = made(target);
+    seeds.extend(corpus(target));
+    seeds
+}
+
+/// Each line of the file is an input in hexadecimal. A new target has none.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{target}.txt"));
+    std::fs::read_to_string(file).unwrap_or_default().lines().map(from_hex).collect()
+}
+
+fn made(target: &str) -> Vec<Vec<u8>> {
     match target {
         "requests" => requests(),
         "responses" => captured().collect(),
@@ -52,6 +64,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "options" => TYPES.iter().filter_map(|ty| option(&ty.parse().ok()?)).collect(),
         "literals" => vectors(LITERALS).map(|fields| typed(fields[0], fields[1].as_bytes())).collect(),
         "rows" => rows(),
+        "states" => states(),
         "codec" => codec(),
         _ => Vec::new(),
     }
@@ -193,6 +206,13 @@ fn rows() -> Vec<Vec<u8>> {
         [vec![2, order as u8], row.concat(), row.concat()].concat()
     };
     (0..80).filter(|order| order % 16 < 5).map(row).collect()
+}
+
+fn states() -> Vec<Vec<u8>> {
+    let states = [&b""[..], b"x", &[0xff; 40], b"\x00\x10state"].map(helenus::PagingState::from_server_bytes);
+    let mut seeds: Vec<_> = states.iter().map(|state| state.to_bytes().to_vec()).collect();
+    seeds.extend(states.iter().map(|state| state.to_string().into_bytes()));
+    seeds
 }
 
 fn codec() -> Vec<Vec<u8>> {

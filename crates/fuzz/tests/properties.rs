@@ -2,26 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use std::fmt;
-use std::path::Path;
 
-use helenus_fuzz::{TARGETS, Target, seeds};
+use helenus_fuzz::{TARGETS, seeds};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
-
-/// The files that `cargo xtask fuzz` keeps: bytes that reached something new.
-fn corpus(target: &Target) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
-    // A new target has none yet.
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let mut inputs: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
-    inputs.extend(seeds::of(target.name));
-    assert!(inputs.len() > 5, "there is no corpus for {}", target.name);
-    inputs
-}
 
 /// Printed as the line that repeats it.
 #[derive(Clone)]
@@ -100,7 +86,8 @@ fn overwrite(bytes: &mut [u8], at: &Index, number: &[u8]) {
 /// The corpus first; then so many changes of it, and noise.
 fn check(name: &str, cases: u32) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let corpus = corpus(target);
+    let corpus = seeds::of(name);
+    assert!(corpus.len() > 5, "there are no seeds for {name}");
     for input in &corpus {
         (target.run)(input);
     }
@@ -149,5 +136,6 @@ properties! {
     options: 4_000;
     literals: 6_000;
     rows: 6_000;
+    states: 4_000;
     codec: 4_000;
 }

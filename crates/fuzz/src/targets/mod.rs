@@ -9,6 +9,7 @@ mod frames;
 mod literals;
 mod rows;
 mod segments;
+mod states;
 mod types;
 
 /// Something that takes any bytes.
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "options", about: "a type as metadata has it", run: types::option },
     Target { name: "literals", about: "a type as CQL writes it, 0, a literal", run: literals::run },
     Target { name: "rows", about: "the number of rows, an order of columns, rows", run: rows::run },
+    Target { name: "states", about: "a paging state, as bytes or text", run: states::run },
     Target { name: "codec", about: "a number for the command, a line of JSON", run: codec::run },
 ];
 
