@@ -276,9 +276,11 @@ impl Splitter {
         let missing = header.length as usize - body.len();
         let (bytes, rest) = input.split_at(missing.min(input.len()));
         if body.capacity() - body.len() < bytes.len() {
-            // Doubling, but never beyond what was announced: a 16 MB page is held once, not twice.
-            let target = (body.capacity() * 2).max(body.len() + bytes.len()).min(header.length as usize);
-            body.reserve_exact(target - body.len());
+            // Doubling, until a fifth of what was announced is there: then room for all of it, so that a page of 16 MB is held
+            // once even where its memory has to be moved to grow, and not twice.
+            let whole = header.length as usize;
+            let target = if body.len() * 5 < whole { body.capacity() * 2 } else { whole };
+            body.reserve_exact(target.max(body.len() + bytes.len()).min(whole) - body.len());
         }
         body.extend_from_slice(bytes);
         *input = rest;
