@@ -24,13 +24,18 @@ enum What {
     Idle,
     /// System calls per request (needs strace)
     Syscalls,
+    /// Rows out of the same bytes: instructions and allocations (needs valgrind)
+    Decode,
     /// CPU of the node that answers
     NullServerCost,
 }
 
 pub(crate) fn run_peers(arguments: &Arguments) -> Result<()> {
-    run(&mut cargo(["build", "--release", "-p", "helenus-cli"]))?;
     let manifest = "benches/peers/Cargo.toml";
+    if matches!(arguments.what, What::Decode) {
+        return run_decode(manifest, &arguments.rest);
+    }
+    run(&mut cargo(["build", "--release", "-p", "helenus-cli"]))?;
     run(&mut cargo([
         "build",
         "--release",
@@ -42,4 +47,11 @@ pub(crate) fn run_peers(arguments: &Arguments) -> Result<()> {
     let what = arguments.what.to_possible_value().map(|what| what.get_name().to_owned()).unwrap_or_default();
     let mut peers = command("benches/peers/target/release/peers", [what]);
     run(peers.args(&arguments.rest).env("HELENUS_BIN", cargo_target().join("release/helenus")))
+}
+
+/// A program of its own, without any driver's reactor or runtime.
+fn run_decode(manifest: &str, rest: &[String]) -> Result<()> {
+    let mut decode =
+        cargo(["run", "--release", "--manifest-path", manifest, "--target-dir", "benches/peers/target"]);
+    run(decode.args(["-p", "helenus-peers-decode", "--"]).args(rest))
 }
