@@ -28,12 +28,21 @@ const UNSAFE: &[&str] = &[
 const MACHINE_PATHS: &[&str] =
     &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
 
+/// Names tests, which have to be there.
+const BEHAVIOURS: &str = "docs/src/behaviours.md";
+
 pub(crate) fn check() -> Result<()> {
     let mut faults = Vec::new();
     for name in output(&mut command("git", ["ls-files", "-z"]))?.split_terminator('\0') {
         // A tracked file may be gone from the work tree; then there is nothing to say about it.
         let Ok(text) = fs::read_to_string(root().join(name)) else { continue };
         check_text(name, &text, &mut faults);
+    }
+    for (file, test) in named_tests(&fs::read_to_string(root().join(BEHAVIOURS))?) {
+        let source = fs::read_to_string(root().join("crates").join(&file)).unwrap_or_default();
+        if !source.contains(&format!("fn {test}(")) {
+            faults.push(format!("{BEHAVIOURS}: there is no {file}::{test}"));
+        }
     }
     match faults.as_slice() {
         [] => Ok(()),
@@ -63,6 +72,12 @@ fn check_text(name: &str, text: &str, faults: &mut Vec<String>) {
     }
 }
 
+/// The file and the name of each test that a page names: `file.rs::test` between backquotes.
+fn named_tests(page: &str) -> Vec<(String, String)> {
+    let words = page.split('`').filter_map(|word| word.split_once(".rs::"));
+    words.map(|(file, test)| (format!("{file}.rs"), test.to_owned())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +86,13 @@ mod tests {
         let mut faults = Vec::new();
         check_text(name, text, &mut faults);
         faults.len()
+    }
+
+    #[test]
+    fn tests_are_named_by_file_and_function() {
+        let page = "| 1 | holds | `a/b.rs::c`, `d.rs` and `e.rs::f` |";
+        let expected = [("a/b.rs".to_owned(), "c".to_owned()), ("e.rs".to_owned(), "f".to_owned())];
+        assert_eq!(named_tests(page), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use helenus::value::Uuid;
 use helenus::{Change, ColumnSpec, ColumnType, Error, SchemaTarget, Session, ShapeError, Version};
 use helenus_core::protocol::response::{
@@ -25,6 +26,7 @@ on_every_reactor!(
     changes_of_the_schema_are_typed,
     a_bad_cell_fails_its_row_alone,
     a_page_whose_connection_is_lost_is_fetched_again,
+    a_page_without_rows_is_not_the_last,
 );
 
 fn column(name: &str, column_type: ColumnType) -> ColumnSpec {
@@ -360,4 +362,27 @@ fn a_page_whose_connection_is_lost_is_fetched_again(kind: Kind) {
     let ids: Vec<_> = rows.map(|row| row.unwrap().0).collect();
     assert_eq!(ids, [1, 2, 3, 4, 5], "none lost, none twice");
     assert_eq!(session.metrics().counters.resent, 1);
+}
+
+/// Cassandra answers so where a page is full of tombstones, or of rows that a filter leaves out.
+fn a_page_without_rows_is_not_the_last(kind: Kind) {
+    let columns: Arc<[_]> = [column("id", ColumnType::Int)].into();
+    let session = with_server(kind, move |peer, request| {
+        let page =
+            request.body.windows(5).find(|window| window.starts_with(b"page")).map_or(b'1', |at| at[4]);
+        let id = i32::from(page - b'0').to_be_bytes();
+        let content = if page % 2 == 0 { content(&[Some(&id)]) } else { Vec::new() };
+        let next = [b'p', b'a', b'g', b'e', page + 1];
+        let state = (page < b'5').then_some(&next[..]);
+        peer.message(request.stream(), rows(&columns, &content, state));
+        Some(())
+    });
+    let rows = session.query("SELECT", ()).blocking_iter::<(i32,)>();
+    assert_eq!(rows.map(|row| row.unwrap().0).collect::<Vec<_>>(), [2, 4]);
+    let stream = session.query("SELECT", ()).stream::<(i32,)>();
+    let ids = session.block_on(stream.map(|row| row.unwrap().0).collect::<Vec<_>>()).unwrap();
+    assert_eq!(ids, [2, 4]);
+    let first = session.query("SELECT", ()).wait().unwrap();
+    assert_eq!((first.row_count(), first.paging_state().is_some()), (0, true));
+    assert!(first.rows::<(i32,)>().is_err(), "there is more than this page");
 }
