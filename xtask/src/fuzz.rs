@@ -70,7 +70,7 @@ pub(crate) fn run_fuzz(arguments: &Arguments) -> Result<()> {
         if !arguments.keep_corpus {
             fuzzing.keep_corpus(arguments.max_len)?;
         }
-        let (inputs, bytes) = size(name)?;
+        let (inputs, bytes) = size(name);
         let Reached { executions, coverage, features } = reached;
         println!("{name:12} {executions:>12} {coverage:>10} {features:>10} {inputs:>8} {bytes:>9}");
     }
@@ -211,11 +211,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// How many inputs the corpus has, and of how many bytes.
-fn size(name: &str) -> Result<(usize, usize)> {
-    let path = corpus(name);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((text.lines().count(), text.lines().map(|line| line.len() / 2).sum()))
+/// How many inputs the corpus has, and of how many bytes. A new target has none.
+fn size(name: &str) -> (usize, usize) {
+    let text = fs::read_to_string(corpus(name)).unwrap_or_default();
+    (text.lines().count(), text.lines().map(|line| line.len() / 2).sum())
 }
 
 fn hex(bytes: &[u8]) -> String {
