@@ -23,7 +23,7 @@ impl Shard {
         }
         self.due = NEVER;
         self.expire_waiting(now);
-        self.want_tick(self.waiting_due);
+        self.want_tick(self.next_look());
         self.end_pauses(now);
         let ids: Vec<ConnId> =
             self.slots.iter().flat_map(|slot| &slot.connection).map(|connection| connection.id).collect();

@@ -132,6 +132,8 @@ pub struct Shard {
     waiting: VecDeque<(Entry, Time)>,
     /// No deadline in `waiting` is earlier.
     waiting_due: Time,
+    /// `waiting` was looked through for timeouts, and is not again before.
+    waiting_looked: Time,
     /// `Connect` commands that wait for the first connection.
     connects: Vec<Entry>,
     /// `Pause` commands, with when they are over.
@@ -193,6 +195,7 @@ impl Shard {
             taken: Vec::new(),
             waiting: VecDeque::new(),
             waiting_due: NEVER,
+            waiting_looked: Time::ZERO,
             connects: Vec::new(),
             pauses: Vec::new(),
             closing: None,

@@ -440,6 +440,28 @@ fn beyond_the_limit_requests_are_refused_and_beyond_the_ids_they_wait() {
 }
 
 #[test]
+fn a_long_queue_is_not_walked_for_each_deadline_in_it() {
+    const WAITING: usize = 5_000;
+    let mut rig = Rig::with_room(WAITING + 1, &["10.0.0.1"], |config| config.streams_max = 1);
+    rig.make_ready(rig.open[0]);
+    let mut first = rig.query(Terms::default());
+    let mut calls: Vec<_> =
+        (0..WAITING).map(|i| rig.query(within(MS + Duration::from_micros(i as u64)))).collect();
+    let (mut walks, begin) = (0, rig.now);
+    while rig.counters.snapshot().waiting > 0 {
+        let due = rig.shard.as_ref().unwrap().deadline().unwrap();
+        rig.pass(due.since(rig.now));
+        walks += 1;
+    }
+    assert!(walks < 100, "{walks} walks");
+    assert!(rig.now.since(begin) <= 2 * MS + Duration::from_micros(WAITING as u64), "{:?}", rig.now);
+    for call in &mut calls {
+        assert!(matches!(call.try_take(), Some(Err(RequestError::TimedOut { .. }))));
+    }
+    assert!(first.try_take().is_none());
+}
+
+#[test]
 fn close_waits_for_what_is_pending_but_not_for_ever() {
     for answered in [true, false] {
         let (mut rig, conn) = Rig::ready(|_| {});

@@ -36,11 +36,20 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(points: &[&str], configure: impl FnOnce(&mut Config)) -> Self {
+        Self::with_room(20, points, configure)
+    }
+
+    /// For so many requests at once.
+    pub(super) fn with_room(
+        in_flight_max: usize,
+        points: &[&str],
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let points = points.iter().map(|point| ContactPoint::parse(point, 9042).unwrap());
         let mut config = Config::new(points.collect());
         config.version = Version::V4;
         configure(&mut config);
-        let inbox = Arc::new(Inbox::new(Limits { in_flight_max: 20, ..Limits::default() }));
+        let inbox = Arc::new(Inbox::new(Limits { in_flight_max, ..Limits::default() }));
         let (counters, agreed) = (CounterReader::default(), Arc::<Agreed>::default());
         let shard = Shard::new(Shared {
             config: Arc::new(config),
