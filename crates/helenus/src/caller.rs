@@ -25,9 +25,16 @@ pub(crate) struct CallerDriven {
     /// The waker of whichever future is driving.
     awake: Arc<Awake>,
     /// Threads that wait while another drives.
-    sleepers: Mutex<Vec<Waker>>,
+    sleepers: Mutex<Sleepers>,
     /// Handles that users have. Callbacks, which the machine owns, have none, or neither would ever be dropped.
     handles: AtomicUsize,
+}
+
+/// The last one that came follows first. By a number, as wakers can't be told apart for sure.
+#[derive(Default)]
+struct Sleepers {
+    asleep: Vec<(u64, Waker)>,
+    next: u64,
 }
 
 impl CallerDriven {
@@ -139,20 +146,21 @@ impl CallerDriven {
     }
 
     fn wake_successor(&self) {
-        if let Some(waker) = self.lock_sleepers().pop() {
+        let successor = self.lock_sleepers().asleep.pop();
+        if let Some((_, waker)) = successor {
             waker.wake();
         }
     }
 
-    /// Takes `waker` off the list. `false`: it was not there, for it was chosen to follow the driver.
-    fn forget(&self, waker: &Waker) -> bool {
-        let mut sleepers = self.lock_sleepers();
-        let before = sleepers.len();
-        sleepers.retain(|sleeper| !sleeper.will_wake(waker));
-        sleepers.len() < before
+    /// Takes a sleeper off the list. `false`: it was not there, for it was chosen to follow the driver.
+    fn forget(&self, number: u64) -> bool {
+        let asleep = &mut self.lock_sleepers().asleep;
+        // They come in the order of their numbers, and leave from anywhere.
+        let found = asleep.binary_search_by_key(&number, |(number, _)| *number);
+        found.map(|index| asleep.remove(index)).is_ok()
     }
 
-    fn lock_sleepers(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn lock_sleepers(&self) -> MutexGuard<'_, Sleepers> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,25 +177,28 @@ impl Drop for Succession<'_> {
 /// A thread that waits while another drives. If it leaves after it was chosen to follow, it chooses another.
 struct Sleeper<'a> {
     caller: &'a CallerDriven,
-    waker: &'a Waker,
+    number: u64,
 }
 
 impl<'a> Sleeper<'a> {
-    fn register(caller: &'a CallerDriven, waker: &'a Waker) -> Self {
-        caller.lock_sleepers().push(waker.clone());
-        Self { caller, waker }
+    fn register(caller: &'a CallerDriven, waker: &Waker) -> Self {
+        let mut sleepers = caller.lock_sleepers();
+        let number = sleepers.next;
+        sleepers.next += 1;
+        sleepers.asleep.push((number, waker.clone()));
+        Self { caller, number }
     }
 
     /// It goes on to try to drive, so it chooses nobody.
     fn rise(self) {
-        self.caller.forget(self.waker);
+        self.caller.forget(self.number);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        if !self.caller.forget(self.waker) {
+        if !self.caller.forget(self.number) {
             self.caller.wake_successor();
         }
     }
