@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use helenus_core::PreparedStatement;
 use helenus_core::call::Done;
-use helenus_core::protocol::request::{self, Request as ProtocolRequest};
-use helenus_core::protocol::{Header, Version};
+use helenus_core::protocol::request::{self, Request as ProtocolRequest, Values};
+use helenus_core::protocol::{Header, Version, wire};
 
 use crate::siphash;
 
@@ -15,7 +15,8 @@ use crate::siphash;
 ///
 /// It is good for the statement that gave it, with the same values, keyspace and protocol version; for another it is refused
 /// ([`Error::PagingState`](crate::Error)), as the server, which can't tell, would answer with other rows or none. Consistency, page size, timeout and
-/// the like may differ, and so may the node. Whether the statement is prepared makes no difference either.
+/// the like may differ, and so may the node. Whether the statement is prepared makes no difference either, but values that are
+/// sent by name, which only those of an unprepared statement are, are others than those sent by position.
 ///
 /// Whoever has it can read the keys of the row at which the page ended, and make another one: if it leaves the program's
 /// own hands, as in a link to the next page, encrypt or sign it.
@@ -195,18 +196,31 @@ impl Binding {
                 }
                 _ => return None,
             };
-        let values = parameters.values;
-        let values_key = if values.are_named() { NAMED_VALUES_KEY } else { VALUES_KEY };
         Some(Self {
             version,
             statement: siphash::hash(TEXT_KEY, text.as_bytes()),
-            values: siphash::hash(values_key, values.as_bytes()),
+            values: hash_of_values(&parameters.values)?,
             keyspace: match own_keyspace.or(keyspace) {
                 Some(name) => siphash::hash(KEYSPACE_KEY, name.as_bytes()),
                 None => siphash::hash(NO_KEYSPACE_KEY, &[]),
             },
         })
     }
+}
+
+/// Values with names are the same in any order: a `HashMap` has another one each time.
+fn hash_of_values(values: &Values<'_>) -> Option<u64> {
+    if !values.are_named() {
+        return Some(siphash::hash(VALUES_KEY, values.as_bytes()));
+    }
+    let mut sorted: Vec<_> = values.iter().collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let mut bytes = Vec::with_capacity(values.as_bytes().len());
+    for (name, value) in sorted {
+        wire::put_string(&mut bytes, name?).ok()?;
+        wire::put_value(&mut bytes, value).ok()?;
+    }
+    Some(siphash::hash(NAMED_VALUES_KEY, &bytes))
 }
 
 fn checksum_of(content: &[u8]) -> [u8; HASH_BYTES] {
@@ -276,7 +290,7 @@ impl std::error::Error for PagingStateError {}
 
 #[cfg(test)]
 mod tests {
-    use helenus_core::protocol::request::{Parameters, Query, Values};
+    use helenus_core::protocol::request::{Parameters, Query};
     use helenus_core::protocol::{Flags, Opcode, envelope};
 
     use super::*;
@@ -327,6 +341,28 @@ mod tests {
             |own, sessions| Binding::of(&query(Version::V5, "SELECT", &[], own), None, sessions).unwrap();
         assert_eq!(of(Some("ks"), Some("other")), of(None, Some("ks")));
         assert_ne!(of(Some("ks"), Some("other")), of(None, Some("other")));
+    }
+
+    #[test]
+    fn names_may_come_in_any_order() {
+        let hash = |pairs: &[(&str, &[u8])]| {
+            let mut bytes = Vec::new();
+            for (name, value) in pairs {
+                wire::put_string(&mut bytes, name).unwrap();
+                wire::put_value(&mut bytes, wire::Value::Bytes(value)).unwrap();
+            }
+            hash_of_values(&Values::named(pairs.len() as u16, &bytes)).unwrap()
+        };
+        let pair = |name, value: &'static str| (name, value.as_bytes());
+        let (a, b, other) = (pair("a", "1"), pair("b", "2"), pair("b", "1"));
+        assert_eq!(hash(&[a, b]), hash(&[b, a]));
+        assert_ne!(hash(&[a, b]), hash(&[a, other]));
+        assert_ne!(hash(&[a, b]), hash(&[pair("a", "2"), other]), "names and values belong together");
+        assert_eq!(
+            hash(&[pair("n", "1")]),
+            0xe475_ade2_c0b2_b6d0,
+            "states that programs have kept depend on it"
+        );
     }
 
     #[test]
