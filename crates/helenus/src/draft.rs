@@ -354,9 +354,26 @@ fn begin(version: Version, opcode: Opcode, text_bytes: usize) -> Unsent {
 
 /// Whether the statement is `USE`, which would change the one connection that happens to carry it.
 pub(crate) fn is_use(text: &str) -> bool {
-    let text = text.trim_start();
+    let text = after_comments(text);
     text.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("use"))
-        && text[3..].starts_with(|c: char| c.is_whitespace() || c == '"')
+        && (text[3..].starts_with('"') || after_comments(&text[3..]).len() < text.len() - 3)
+}
+
+/// The text from its first word on.
+fn after_comments(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start();
+        let rest = if text.starts_with("--") || text.starts_with("//") {
+            text.split_once(['\n', '\r'])
+        } else if let Some(comment) = text.strip_prefix("/*") {
+            comment.split_once("*/")
+        } else {
+            return text;
+        };
+        // A comment without an end is an error of the server's.
+        let Some((_, after)) = rest else { return text };
+        text = after;
+    }
 }
 
 #[cfg(test)]
@@ -366,6 +383,10 @@ mod tests {
     #[test]
     fn use_is_recognised_and_nothing_else() {
         assert!(is_use(" use ks") && is_use("USE\n\"Ks\"") && is_use("Use\"Ks\""));
+        assert!(is_use("-- a\n // b\r/* use\n */ USE/**/ks") && is_use("/**/use--\nks"));
+        assert!(
+            !is_use("/* use */ SELECT 1") && !is_use("-- USE ks") && !is_use("/* USE ks") && !is_use("use-x")
+        );
         assert!(!is_use("SELECT 1") && !is_use("used") && !is_use("us") && !is_use("üse ks"));
     }
 }
