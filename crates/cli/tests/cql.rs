@@ -119,6 +119,22 @@ fn statements_come_from_arguments_files_and_standard_input() {
 }
 
 #[test]
+fn what_a_server_says_tells_the_terminal_nothing() {
+    let node = node();
+    let (_, error, status) = said(&cql(&node, &["-e", "SELECT * FROM ks.\"\u{1b}[31m\u{9b}2J\""]));
+    assert!(error.contains("␛[31m\u{fffd}2J") && !error.contains(['\u{1b}', '\u{9b}']), "{error:?}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn a_comment_at_the_end_of_a_statement_is_left_out() {
+    let node = node();
+    let text = "INSERT INTO ks.t (id) VALUES (1) -- one\n; USE ks -- from here on\n; SELECT id FROM t // all";
+    let (out, error, status) = said(&cql(&node, &["--format", "csv", "-e", text]));
+    assert_eq!((&*out, &*error, status), ("id\r\n1\r\n", "", 0));
+}
+
+#[test]
 fn the_first_failure_ends_it_unless_told_otherwise() {
     let node = node();
     let script = "INSERT INTO ks.t (id) VALUES (1);\n  SELECT nothing FROM ks.t;\nINSERT INTO ks.t (id) VALUES (2);\nUSE nowhere;";

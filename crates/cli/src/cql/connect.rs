@@ -169,11 +169,17 @@ fn ask(user: &str) -> io::Result<String> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let before = tcgetattr(&terminal)?;
     let mut silent = before.clone();
-    silent.local_flags.remove(LocalFlags::ECHO);
+    // Ctrl-C would leave the terminal without its echo, so it is a character like others here, and looked for below.
+    silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &silent)?;
     let asked =
         write!(&terminal, "Password of {user}: ").and_then(|()| first_line(BufReader::new(&terminal)));
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;
     writeln!(&terminal)?;
-    asked
+    match asked? {
+        typed if typed.contains('\u{3}') => {
+            Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted by Ctrl-C"))
+        }
+        typed => Ok(typed),
+    }
 }

@@ -8,6 +8,7 @@ mod output;
 mod prompt;
 mod run;
 mod split;
+mod visible;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal};
@@ -20,7 +21,7 @@ use helenus::Consistency;
 
 use connect::{Connector, Target};
 use output::Format;
-use run::{Outcome, Runner};
+use run::{CantWrite, Outcome, Runner};
 use split::{Splitter, Statement};
 
 /// Runs CQL: from -e, from -f, or from standard input, where a terminal gets a prompt. Statements end with semicolons. The
@@ -88,7 +89,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         Ok(Outcome::Failed) => Ok(ExitCode::from(FAILED)),
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("error: {}", crate::in_words(&error));
+            eprintln!("error: {}", visible::lines(&crate::in_words(&error)));
             Ok(ExitCode::from(NOT_BEGUN))
         }
     }
@@ -196,6 +197,21 @@ fn whole_chars(bytes: &[u8]) -> (&str, Result<usize>) {
 
 /// Whoever read the rows has enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    // Sockets break, too, and that is to be told.
+    error
+        .downcast_ref::<CantWrite>()
+        .is_some_and(|CantWrite(error)| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_reader_that_has_enough_is_no_error() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&CantWrite(broken()).into()));
+        assert!(!is_broken_pipe(&CantWrite(io::ErrorKind::StorageFull.into()).into()));
+        assert!(!is_broken_pipe(&anyhow::Error::from(broken()).context("no node could be reached")));
+    }
 }

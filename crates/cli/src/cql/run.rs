@@ -1,17 +1,19 @@
 //! One statement after another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use helenus::value::Uuid;
 use helenus::{Consistency, Error, Request, Response, SerialConsistency, Session, Trace};
 
 use super::connect::Connector;
 use super::output::{Failure, Format, Sheet};
 use super::split::Statement;
+use super::visible::lines;
 use super::{Options, Serial};
 
 /// How long the nodes are given to agree on a schema that was changed.
@@ -84,12 +86,12 @@ impl<W: Write> Runner<W> {
         };
         let (words, warnings) = match done {
             Ok(outcome) => return Ok(outcome),
-            Err(Failed::Output(error)) => return Err(error).context("the rows can't be written"),
+            Err(Failed::Output(error)) => return Err(CantWrite(error).into()),
             Err(Failed::Cql(error)) => (error.to_string(), error.warnings().to_vec()),
             Err(Failed::Connect(error)) => (crate::in_words(&error), Vec::new()),
         };
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-        eprintln!("{source}:{}: error: {words}", statement.begin);
+        warnings.iter().for_each(|warning| eprintln!("warning: {}", lines(warning)));
+        eprintln!("{source}:{}: error: {}", statement.begin, lines(&words));
         Ok(Outcome::Failed)
     }
 
@@ -112,12 +114,12 @@ impl<W: Write> Runner<W> {
         let (mut outcome, mut changed_at) = (Outcome::Done, None);
         for page in &mut pages {
             let page = page?;
-            page.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+            page.warnings().iter().for_each(|warning| eprintln!("warning: {}", lines(warning)));
             if page.kind() == helenus::ResponseKind::Rows {
                 sheet.page(&page)?;
             }
             for bad in sheet.take_bad_cells() {
-                eprintln!("error: {bad}");
+                eprintln!("error: {}", lines(&bad));
                 outcome = Outcome::Failed;
             }
             if page.schema_change().is_some() {
@@ -126,7 +128,7 @@ impl<W: Write> Runner<W> {
             if let Some(trace) = page.trace(&self.session) {
                 match trace.wait() {
                     Ok(trace) => tell(&trace),
-                    Err(error) => eprintln!("warning: {error}"),
+                    Err(error) => eprintln!("warning: {}", lines(&error.to_string())),
                 }
             }
             if sheet.is_full() {
@@ -168,7 +170,10 @@ impl<W: Write> Runner<W> {
                     );
                 }
                 Err(error) => {
-                    return eprintln!("warning: whether the nodes agree on the schema isn't known: {error}");
+                    return eprintln!(
+                        "warning: whether the nodes agree on the schema isn't known: {}",
+                        lines(&error.to_string())
+                    );
                 }
             }
         }
@@ -203,6 +208,18 @@ fn schema_versions(session: &Session, node: SocketAddr) -> Result<BTreeSet<Uuid>
     Ok(versions.into_values().collect())
 }
 
+/// The rows can't be written.
+#[derive(Debug)]
+pub(super) struct CantWrite(pub(super) io::Error);
+
+impl fmt::Display for CantWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the rows can't be written: {}", self.0)
+    }
+}
+
+impl std::error::Error for CantWrite {}
+
 /// Why a statement failed.
 enum Failed {
     Output(io::Error),
@@ -234,10 +251,11 @@ impl From<io::Error> for Failed {
 /// Writes a trace to standard error.
 fn tell(trace: &Trace) {
     let node = |address: Option<IpAddr>| address.map_or_else(|| "?".into(), |address| address.to_string());
-    eprintln!("trace {}: {} by {}, {:?}", trace.id, trace.request, node(trace.coordinator), trace.duration);
+    let (request, coordinator) = (lines(&trace.request), node(trace.coordinator));
+    eprintln!("trace {}: {request} by {coordinator}, {:?}", trace.id, trace.duration);
     for event in &trace.events {
         let elapsed = event.elapsed.map_or_else(String::new, |elapsed| format!("{elapsed:?}"));
-        eprintln!("  {elapsed:>12}  {:15}  {}", node(event.source), event.activity);
+        eprintln!("  {elapsed:>12}  {:15}  {}", node(event.source), lines(&event.activity));
     }
 }
 

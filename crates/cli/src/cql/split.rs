@@ -29,6 +29,8 @@ pub(super) struct Unfinished {
 pub(super) struct Splitter {
     /// The statement so far. Blanks and comments before it are left out.
     text: String,
+    /// Where its last blanks and comments begin. They are left out too: a comment that no line ends is an error to the server.
+    text_end: usize,
     begin: Position,
     state: State,
     /// Where that began.
@@ -72,6 +74,7 @@ impl Default for Splitter {
     fn default() -> Self {
         Self {
             text: String::new(),
+            text_end: 0,
             begin: START,
             state: State::Plain,
             state_begin: START,
@@ -85,6 +88,10 @@ impl Default for Splitter {
 impl Splitter {
     pub(super) fn push(&mut self, text: &str) {
         for c in text.chars() {
+            // What some editors put at the front of UTF-8 is no part of the text.
+            if c == '\u{feff}' && self.here == START {
+                continue;
+            }
             self.take(c);
             self.here = match c {
                 '\n' => Position { line: self.here.line + 1, column: 1 },
@@ -156,7 +163,7 @@ impl Splitter {
                 self.append(first, self.state_begin);
                 self.words.symbol();
                 if (first, c) == ('$', '$') {
-                    self.text.push(c);
+                    self.extend(c);
                     self.state = State::Dollars(false);
                     return;
                 }
@@ -164,19 +171,19 @@ impl Splitter {
                 self.take_plain(c);
             }
             State::Quoted(quote) => {
-                self.text.push(c);
+                self.extend(c);
                 // A doubled quote ends one quoted part and begins the next.
                 if c == quote {
                     self.state = State::Plain;
                 }
             }
             State::Dollars(one) => {
-                self.text.push(c);
+                self.extend(c);
                 self.state = if one && c == '$' { State::Plain } else { State::Dollars(c == '$') };
             }
             State::LineComment => {
                 self.append_comment(c);
-                if c == '\n' {
+                if matches!(c, '\n' | '\r') {
                     self.state = State::Plain;
                 }
             }
@@ -213,7 +220,12 @@ impl Splitter {
         if self.text.is_empty() {
             self.begin = at;
         }
+        self.extend(c);
+    }
+
+    fn extend(&mut self, c: char) {
         self.text.push(c);
+        self.text_end = self.text.len();
     }
 
     fn append_comment(&mut self, c: char) {
@@ -225,7 +237,7 @@ impl Splitter {
     fn end(&mut self) {
         self.words = Words::default();
         let mut text = std::mem::take(&mut self.text);
-        text.truncate(text.trim_end().len());
+        text.truncate(std::mem::take(&mut self.text_end));
         if !text.is_empty() {
             self.ready.push_back(Statement { text, begin: self.begin });
         }
@@ -312,8 +324,11 @@ mod tests {
         assert_eq!(split("a // ; 'no\n b; c"), ["a // ; 'no\n b", "c"]);
         assert_eq!(split("a /* ; ' **/ b; c"), ["a /* ; ' **/ b", "c"]);
         assert_eq!(split("-- only; this\n/* and; that */ ;"), Vec::<String>::new());
+        assert_eq!(split("a // b\rc; d"), ["a // b\rc", "d"]);
+        assert_eq!(split("a -- b\n; c /* d */ ; e 'f' -- g"), ["a", "c", "e 'f'"]);
         assert_eq!(split("a - 1 / 2; -3; b-"), ["a - 1 / 2", "-3", "b-"]);
         assert_eq!(split(""), Vec::<String>::new());
+        assert_eq!(split("\u{feff}a '\u{feff}'"), ["a '\u{feff}'"]);
     }
 
     #[test]

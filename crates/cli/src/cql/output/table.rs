@@ -6,6 +6,7 @@ use helenus::{ColumnSpec, ColumnType};
 use unicode_width::UnicodeWidthStr;
 
 use super::Shown;
+use crate::cql::visible::visible;
 
 /// What the columns of a table look like: their names, and how wide they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,21 +71,6 @@ fn line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result
 fn pad(text: &str, width: usize, right: bool) -> String {
     let blanks = " ".repeat(width.saturating_sub(text.width()));
     if right { blanks + text } else { text.to_owned() + &blanks }
-}
-
-/// Text that keeps to its line, and tells a terminal nothing: control characters become their pictures.
-fn visible(text: &str) -> String {
-    let picture = |c: char| match c {
-        '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
-        '\u{7f}' => '\u{2421}',
-        c if c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-        {
-            '\u{fffd}'
-        }
-        c => c,
-    };
-    text.chars().map(picture).collect()
 }
 
 fn is_number(column_type: &ColumnType) -> bool {
