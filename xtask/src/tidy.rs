@@ -13,6 +13,7 @@ const UNSAFE: &[&str] = &[
     "crates/core/src/call/shared.rs",
     "crates/core/src/sync/modelled.rs",
     // A counting allocator is an unsafe trait.
+    "crates/core/tests/tls_memory.rs",
     "crates/derive/tests/allocations.rs",
     "crates/fuzz/src/memory.rs",
     "crates/helenus/src/fork.rs",
