@@ -192,6 +192,9 @@ pub(super) fn slices(
     clustering: &Clustering,
     bound: &Bound<'_>,
 ) -> Result<Vec<Slice>, Refusal> {
+    if clustering.is_empty() {
+        return Ok(vec![Slice::ALL]);
+    }
     let prefixes = prefixes(schema, clustering, bound)?;
     let columns = &schema.clustering_columns()[clustering.columns().min(schema.clustering_len)..];
     let lower = beyond(columns, clustering.lower.as_ref(), true, bound)?;
