@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use helenus_core::Time;
 use helenus_core::call::{Fate, Outcome, Reply, RequestError};
+use helenus_core::protocol::Compression;
 
 use crate::wire::{Said, read_answer};
 
@@ -98,6 +99,8 @@ pub(crate) struct History {
     pub(crate) digest: u64,
     /// Accepted and neither ended nor cancelled.
     pub(crate) open: u64,
+    /// What the session asks for.
+    pub(crate) compression: Option<Compression>,
 }
 
 /// What is known of a request when it is submitted.
@@ -168,7 +171,7 @@ impl History {
         match outcome {
             Ok(Reply::Answer(answer)) => {
                 self.tally.answers += 1;
-                self.answered(number, read_answer(&answer.header, &answer.body));
+                self.answered(number, read_answer(&answer.header, &answer.body, self.compression));
             }
             Ok(reply) => self.violation(format!("request {number} was answered by {reply:?}")),
             Err(error) => self.failed(now, number, error),

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use helenus_core::protocol::request::Request;
+use helenus_core::protocol::request::{Request, Startup};
 use helenus_core::protocol::response::{Message, Prepared, ResultMessage};
+use helenus_core::protocol::segment::SegmentError;
 use helenus_core::protocol::{
-    Consistency, EncodeError, ErrorKind, Header, ServerError, Version, envelope, segment,
+    Compression, Consistency, EncodeError, ErrorKind, Header, ServerError, Version, envelope, segment,
 };
 
 use crate::history::History;
@@ -34,6 +35,8 @@ pub(crate) struct Server {
     joined: Vec<u8>,
     version: Option<Version>,
     segmented: bool,
+    /// What STARTUP asked for.
+    compression: Option<Compression>,
     auth_rounds: u8,
     ready: bool,
     /// Streams whose answer was not written yet.
@@ -157,7 +160,16 @@ impl Node {
             return;
         }
         match request {
-            Request::Startup(_) => self.startup(server, stream, version, soon, deeds),
+            Request::Startup(startup) => {
+                if let Some(name) = startup.option(Startup::COMPRESSION) {
+                    server.compression =
+                        Compression::from_name(name).filter(|_| self.plan.offers.contains(&name));
+                    if server.compression.is_none() {
+                        history.violation(format!("link {link}: it was not offered {name}"));
+                    }
+                }
+                self.startup(server, stream, version, soon, deeds);
+            }
             Request::AuthResponse(auth) => {
                 if auth.token != Some(b"\0user\0secret") {
                     history.violation(format!("link {link}: a wrong token: {:?}", auth.token));
@@ -165,7 +177,10 @@ impl Node {
                 self.authenticate(server, stream, version, soon, deeds);
             }
             Request::Options => {
-                let frame = wire::response(&Message::Supported(Vec::new()), version);
+                let frame = wire::response(
+                    &Message::Supported(vec![(Startup::COMPRESSION, self.plan.offers.to_vec())]),
+                    version,
+                );
                 deeds.push((soon, Deed::answer(stream, frame)));
             }
             _ if !server.ready => history.violation(format!("link {link}: too early: {request:?}")),
@@ -340,6 +355,9 @@ impl Server {
             self.segmented = self.version.is_some_and(Version::has_segments);
             return frame;
         }
+        if let Some(compression) = self.compression.filter(|_| !self.segmented) {
+            let _ = compression.compress_envelope(&mut frame);
+        }
         if self.held.len() + frame.len() > segment::MAX_PAYLOAD {
             let mut out = self.flush();
             out.extend(self.wrapped(&frame));
@@ -370,9 +388,13 @@ impl Server {
         let mut out = Vec::new();
         let self_contained = frames.len() <= segment::MAX_PAYLOAD;
         for slice in frames.chunks(segment::MAX_PAYLOAD) {
+            // A slice is never too long.
+            if self.compression.is_some() {
+                let _ = segment::lz4::put(&mut out, slice, self_contained);
+                continue;
+            }
             let start = segment::open(&mut out);
             out.extend_from_slice(slice);
-            // A slice is never too long.
             let _ = segment::close(&mut out, start, self_contained);
         }
         out
@@ -381,12 +403,11 @@ impl Server {
     /// The next request. An error is the driver's fault: what it sends is never changed on the way.
     fn next_frame(&mut self) -> Result<Option<(Header, Vec<u8>)>, String> {
         if self.segmented && whole(&self.joined).is_none() {
-            while let Some(parsed) = segment::parse(&self.input).map_err(|error| error.to_string())? {
-                let (length, alone) = (parsed.encoded_len, parsed.self_contained);
+            while let Some((length, alone, payload)) = self.segment().map_err(|error| error.to_string())? {
                 if alone && !self.joined.is_empty() {
                     return Err("a self-contained segment comes amidst slices".into());
                 }
-                self.joined.extend_from_slice(parsed.payload);
+                self.joined.extend(payload);
                 self.input.drain(..length);
                 check_payload(&self.joined, alone)?;
                 if whole(&self.joined).is_some() {
@@ -399,7 +420,23 @@ impl Server {
         let rest = bytes.split_off(length);
         let frame = std::mem::replace(bytes, rest);
         let Some((header, body)) = frame.split_first_chunk::<{ Header::LEN }>() else { return Ok(None) };
-        Ok(Some((Header::parse(header), body.to_vec())))
+        let header = Header::parse(header);
+        let body = wire::decompressed(&header, body, self.compression)?;
+        Ok(Some((header, body)))
+    }
+
+    /// The segment that the input begins with: its length, whether it is self-contained, and its payload.
+    fn segment(&self) -> Result<Option<(usize, bool, Vec<u8>)>, SegmentError> {
+        if self.compression.is_none() {
+            let parsed = segment::parse(&self.input)?;
+            return Ok(
+                parsed.map(|parsed| (parsed.encoded_len, parsed.self_contained, parsed.payload.to_vec()))
+            );
+        }
+        let Some(parsed) = segment::lz4::parse(&self.input)? else { return Ok(None) };
+        let mut payload = Vec::new();
+        parsed.payload(&mut payload)?;
+        Ok(Some((parsed.encoded_len, parsed.self_contained, payload)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use helenus_core::Limits;
 use helenus_core::machine::{Authentication, Config, ContactPoint, Credentials, STREAMS_MAX};
-use helenus_core::protocol::Version;
+use helenus_core::protocol::{Compression, Version};
 
 use crate::rng::Rng;
 
@@ -31,6 +31,8 @@ pub(crate) struct NodePlan {
     pub(crate) auth_rounds: u8,
     /// A name stands for two addresses, of which the first refuses.
     pub(crate) named: bool,
+    /// The compressions that it can do.
+    pub(crate) offers: &'static [&'static str],
 }
 
 /// How bytes travel.
@@ -91,7 +93,7 @@ impl Plan {
         let nodes: Vec<_> = (0..rng.between(1, 3)).map(|_| NodePlan::new(rng)).collect();
         // A quarter of the seeds has no faults: there, everything must succeed that can.
         let fault = rng.pick(&[0, 2, 10, 40]);
-        Self {
+        let mut plan = Self {
             config: config(rng, &nodes),
             limits: Limits {
                 in_flight_max: rng.pick(&[8, 64, 1_024, 131_072]),
@@ -103,6 +105,19 @@ impl Plan {
             load: Load::new(rng),
             dropped: rng.chance(100),
             drain: Duration::from_millis(rng.pick(&[0, 5, 300, 3_000])),
+        };
+        plan.compress(&mut Rng::new(seed ^ 0xC0_FFEE));
+        plan
+    }
+
+    /// In half of the seeds the session wants compression, which some of the nodes may lack.
+    fn compress(&mut self, rng: &mut Rng) {
+        if rng.chance(500) {
+            self.config.compression =
+                Some(rng.pick(&[Compression::Lz4, Compression::Lz4, Compression::Snappy]));
+        }
+        for node in &mut self.nodes {
+            node.offers = rng.pick(&[&["snappy", "lz4"][..], &["lz4", "snappy"], &["lz4"], &[]]);
         }
     }
 
@@ -146,6 +161,7 @@ impl NodePlan {
             version_max: rng.pick(&[Version::V5, Version::V5, Version::V4, Version::V3]),
             auth_rounds: rng.pick(&[0, 0, 1, 2]),
             named: rng.chance(300),
+            offers: &[],
         }
     }
 }

@@ -133,7 +133,13 @@ impl Users {
         let cancel = (!probe && rng.chance(self.load.cancel)).then(|| rng.between(0, 20_000));
         let way = rng.index(3);
         let number = self.history.submitted(self.now, asked);
-        let frame = wire::request(number, statement.as_deref(), padding as usize, version);
+        let mut frame = wire::request(number, statement.as_deref(), padding as usize, version);
+        // As sessions do, before it is known which node it goes to.
+        if let (Ok(frame), Some(compression), false) =
+            (&mut frame, self.history.compression, version.has_segments())
+        {
+            let _ = compression.compress_envelope(frame);
+        }
         let terms = Terms { timeout: asked.timeout, idempotent: asked.idempotent, statement, rare: None };
         let submitted =
             frame.map(|frame| self.inbox.submit(Command::Send(frame), terms, self.notify(way, number)));

@@ -4,7 +4,9 @@ use helenus_core::PreparedStatement;
 use helenus_core::protocol::request::{Execute, Parameters, Query, Request, Values};
 use helenus_core::protocol::response::{Message, Response, ResultMessage, Rows, RowsMetadata};
 use helenus_core::protocol::wire::{Value, put_bytes, put_value};
-use helenus_core::protocol::{EncodeError, ErrorKind, Header, Opcode, ServerError, Version, envelope};
+use helenus_core::protocol::{
+    Compression, EncodeError, ErrorKind, Flags, Header, Opcode, ServerError, Version, envelope,
+};
 
 /// How many statements there are.
 pub(crate) const STATEMENTS: usize = 4;
@@ -108,10 +110,15 @@ pub(crate) enum Said {
 /// What `PREPARE` is refused with.
 pub(crate) const PREPARE_REFUSED: &str = "no such table";
 
-/// Reads an answer with the codec alone; `Err` says what is wrong with it.
-pub(crate) fn read_answer(header: &Header, body: &[u8]) -> Result<Said, String> {
+/// Reads an answer with the codec alone; `Err` says what is wrong with it. The session asks for `compression`.
+pub(crate) fn read_answer(
+    header: &Header,
+    body: &[u8],
+    compression: Option<Compression>,
+) -> Result<Said, String> {
     let version = Version::from_byte(header.version).ok_or("an answer of no version")?;
-    let response = Response::decode(version, header, body).map_err(|error| error.to_string())?;
+    let body = decompressed(header, body, compression)?;
+    let response = Response::decode(version, header, &body).map_err(|error| error.to_string())?;
     match response.message {
         Message::Result(ResultMessage::Rows(rows)) => match rows.cells().next() {
             Some(Ok(Some(cell))) => read_numbered(cell).map(Said::Done).ok_or_else(|| "a torn cell".into()),
@@ -124,6 +131,21 @@ pub(crate) fn read_answer(header: &Header, body: &[u8]) -> Result<Said, String> 
         },
         message => Err(format!("an unexpected answer: {message:?}")),
     }
+}
+
+/// A body as it was before compression (v3, v4).
+pub(crate) fn decompressed(
+    header: &Header,
+    body: &[u8],
+    compression: Option<Compression>,
+) -> Result<Vec<u8>, String> {
+    if !header.flags.contains(Flags::COMPRESSION) {
+        return Ok(body.to_vec());
+    }
+    let mut out = Vec::new();
+    let compression = compression.ok_or("compressed, though that was not agreed on")?;
+    compression.decompress(body, 16 << 20, &mut out).map_err(|error| error.to_string())?;
+    Ok(out)
 }
 
 /// A number, then bytes that follow from it.

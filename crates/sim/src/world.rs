@@ -58,6 +58,7 @@ impl World {
         let machine = seed(shared).grow();
         let nodes = plan.nodes.iter().map(|node| Node::new(node.clone(), plan.manners.clone())).collect();
         let users = Users::new(inbox, plan.load.clone(), plan.nodes.len(), traced, rng.fork());
+        lock(&users).history.compression = plan.config.compression;
         let wakes_until_dropped = (planted == Some(Planted::DroppedWake)).then(|| rng.between(0, 3));
         let swaps = planted == Some(Planted::SwappedBodies);
         let net = Net::new(plan.network.clone(), rng.fork(), trace, swaps);

@@ -8,9 +8,12 @@ use super::*;
 const CLASS: &str = "org.example.TwoRounds";
 const ASKS: Message<'static> = Message::Authenticate { authenticator: CLASS };
 
+/// A question, and where its answer goes.
+type Asked = (String, Option<AuthReply>);
+
 /// Keeps what it is asked, for the test to answer.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(String, Option<AuthReply>)>>>);
+struct Kept(Arc<Mutex<Vec<Asked>>>);
 
 impl Kept {
     fn push(&self, asked: String, reply: Option<AuthReply>) {
@@ -18,7 +21,7 @@ impl Kept {
     }
 
     /// The last question, and its reply.
-    fn pop(&self) -> (String, Option<AuthReply>) {
+    fn pop(&self) -> Asked {
         self.0.lock().unwrap().pop().expect("it was asked")
     }
 
@@ -75,7 +78,7 @@ fn asked(version: Version) -> (Rig, ConnId, Kept, Call) {
 
 /// Answers from another thread, as an answer that had to be asked for elsewhere would come.
 fn answer(rig: &mut Rig, reply: AuthReply, token: &'static [u8]) {
-    std::thread::spawn(move || reply.respond(token)).join().unwrap();
+    std::thread::scope(|scope| scope.spawn(move || reply.respond(token)).join().unwrap());
     rig.pass(MS);
 }
 
@@ -217,7 +220,8 @@ fn the_password_is_never_shown() {
     };
     let refused = Message::Error(ServerError::new(ErrorKind::Authentication, "bad credentials"));
     let overloaded = error(ErrorKind::Overloaded);
-    let ends: [&dyn Fn(&mut Rig, ConnId); 6] = [
+    type End<'a> = &'a dyn Fn(&mut Rig, ConnId);
+    let ends: [End<'_>; 6] = [
         &|rig, conn| rig.reply(conn, 0, &refused),
         &|rig, conn| rig.reply(conn, 0, &overloaded),
         &|rig, conn| rig.reply(conn, 0, &VOID),
