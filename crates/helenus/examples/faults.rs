@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // ANCHOR: start
     let mut node = Node::builder().nodes(2).log_limit(1_000).start()?;
     // ANCHOR_END: start
-    let session = Session::builder().contact_point(&node.addresses()[0].to_string()).connect().wait()?;
+    let session = Session::builder().contact_point(node.addresses()[0].to_string()).connect().wait()?;
     session
         .query(
             "CREATE KEYSPACE shop WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
