@@ -308,7 +308,12 @@ func shown(info gocql.TypeInfo, cell any) any {
 		if udt, is := info.(gocql.UDTTypeInfo); is {
 			fields := []any{}
 			for _, field := range udt.Elements {
-				fields = append(fields, shown(field.Type, value.MapIndex(reflect.ValueOf(field.Name)).Interface()))
+				// A field that the type was given later is missing.
+				if item := value.MapIndex(reflect.ValueOf(field.Name)); item.IsValid() {
+					fields = append(fields, shown(field.Type, item.Interface()))
+				} else {
+					fields = append(fields, nil)
+				}
 			}
 			return fields
 		}
