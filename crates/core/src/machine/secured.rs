@@ -9,6 +9,7 @@ use super::outgoing::Moved;
 use super::{ConnectionError, Filled, Flushed, Layer, ROOM_BYTES, Shard};
 use crate::Time;
 use crate::reactor::{Action, Block};
+use crate::tls::TlsError;
 
 /// Handshakes cost signatures: so many steps of them are taken in a turn, and the rest in the next ones, so that a thousand
 /// connections at once don't hold up those that are ready.
@@ -115,7 +116,7 @@ impl Shard {
     ) -> Result<(), ConnectionError> {
         let Some(layer) = &mut connection.tls else { return Ok(()) };
         if layer.is_secure() {
-            return self.understand(now, connection, |layer, plain| Ok(layer.receive(buffer, plain)?));
+            return self.understand(now, connection, |layer, plain| layer.receive(buffer, plain));
         }
         let first = !layer.postpone(buffer)?;
         if !self.securing.is_empty() || self.steps.0 == 0 {
@@ -125,7 +126,7 @@ impl Shard {
             return Ok(());
         }
         self.steps.0 -= 1;
-        self.understand(now, connection, |layer, plain| Ok(layer.resume(plain)?))
+        self.understand(now, connection, Layer::resume)
     }
 
     /// Goes on with the handshakes that wait, as far as the turn's share goes.
@@ -138,7 +139,7 @@ impl Shard {
                 continue;
             }
             self.steps.0 -= 1;
-            let outcome = self.understand(now, &mut connection, |layer, plain| Ok(layer.resume(plain)?));
+            let outcome = self.understand(now, &mut connection, Layer::resume);
             self.check_in_or_close(now, connection, outcome);
         }
     }
@@ -148,14 +149,14 @@ impl Shard {
         &mut self,
         now: Time,
         connection: &mut Connection,
-        take: impl FnOnce(&mut Layer, &mut Vec<u8>) -> Result<(), ConnectionError>,
+        take: impl FnOnce(&mut Layer, &mut Vec<u8>) -> Result<(), TlsError>,
     ) -> Result<(), ConnectionError> {
         let Some(layer) = &mut connection.tls else { return Ok(()) };
         let was_secure = layer.is_secure();
         let mut plain = std::mem::take(&mut self.plain);
         let tail = connection.incoming.move_tail(&mut plain, 0);
         plain.truncate(tail);
-        let taken = take(layer, &mut plain);
+        let taken = take(layer, &mut plain).map_err(ConnectionError::from);
         let (became_secure, ended) = (!was_secure && layer.is_secure(), layer.has_ended());
         let (resumed, speaks) = (layer.is_resumed(), !layer.pending().is_empty());
         if speaks {
