@@ -78,7 +78,9 @@ impl TimestampSource for MonotonicTimestamps {
     #[inline]
     fn timestamp_us(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.at(i64::try_from(since.as_micros()).unwrap_or(i64::MAX / 2))
+        // In 64 bits, for it is on the way of every write: they last for the next 292,000 years.
+        let seconds = i64::try_from(since.as_secs()).unwrap_or_default();
+        self.at(seconds.saturating_mul(1_000_000).saturating_add(since.subsec_micros().into()))
     }
 }
 
