@@ -153,8 +153,9 @@ impl Layer {
     /// Encrypts `plain`, at most [`PLAIN_BYTES_MAX`], into the ciphertext to be sent. Only while nothing else is under way, or
     /// [`Layer::fresh`] would not be right: see [`Layer::may_encrypt`].
     pub fn encrypt(&mut self, plain: &[u8]) -> Result<(), TlsError> {
+        self.advance_with_cut(Wish::Encrypt(plain))?;
         self.fresh += plain.len();
-        self.advance_with_cut(Wish::Encrypt(plain))
+        Ok(())
     }
 
     /// Whether all that was encrypted is with the kernel.

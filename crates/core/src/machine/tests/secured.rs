@@ -17,7 +17,7 @@ use crate::machine::*;
 use crate::protocol::response::Message;
 use crate::protocol::{Opcode, Version};
 use crate::reactor::{Event, Filled, Flushed, Machine};
-use crate::tls::{PLAIN_BYTES_MAX, TlsConfig, TlsError};
+use crate::tls::{NodeAt, PLAIN_BYTES_MAX, TlsConfig, TlsError};
 
 /// Both ends' configurations; the server's certificate is for 10.0.0.1.
 fn ends() -> (TlsConfig, Arc<ServerConfig>) {
@@ -47,6 +47,16 @@ fn ends() -> (TlsConfig, Arc<ServerConfig>) {
         )
         .unwrap();
     (TlsConfig::new(Arc::new(client)), Arc::new(server))
+}
+
+#[test]
+fn what_was_sent_stays_sent_when_more_can_not_be_encrypted() {
+    let node = NodeAt::new("10.0.0.1", "10.0.0.1:9042".parse().unwrap());
+    let mut layer = Layer::new(&ends().0, &node).unwrap();
+    layer.resume(&mut Vec::new()).unwrap();
+    let outcome = layer.encrypt(&[7; 100]);
+    assert!(matches!(outcome, Err(TlsError::Failed(_))), "there are no keys yet: {outcome:?}");
+    assert_eq!(layer.fresh(None), 0, "positions are counted back from what was encrypted");
 }
 
 /// The server's end of one connection.
