@@ -44,6 +44,7 @@ pub struct Newer {
     next: OnceLock<Arc<PreparedStatement>>,
     /// How many came before.
     number: u8,
+    outdated: OnceLock<()>,
 }
 
 /// All of an EXECUTE that comes before its values: the same for each one, so it is made once and copied.
@@ -135,6 +136,18 @@ impl PreparedStatement {
             )
     }
 
+    /// What a server calls it now is unlike all of this: it can only be prepared anew, as another statement.
+    pub fn outdate(self: &Arc<Self>) {
+        // Once is enough.
+        let _ = self.latest().newer.outdated.set(());
+    }
+
+    /// Whether its text is to be prepared anew rather than this used, although requests may still be made from it.
+    pub fn is_outdated(self: &Arc<Self>) -> bool {
+        let newer = &self.latest().newer;
+        newer.outdated.get().is_some() || newer.number >= NEWER_MAX
+    }
+
     /// Makes the next one, if `change` has something to change on the latest.
     fn grow(&self, change: impl Fn(&Self) -> Option<Self>) {
         let mut latest = self;
@@ -157,7 +170,7 @@ impl PreparedStatement {
         Self {
             seen: SeenMetadata::default(),
             opening: Opening::default(),
-            newer: Newer { next: OnceLock::new(), number: self.newer.number + 1 },
+            newer: Newer { next: OnceLock::new(), number: self.newer.number + 1, ..self.newer.clone() },
             ..self.clone()
         }
     }

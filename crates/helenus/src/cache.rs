@@ -66,10 +66,12 @@ impl Cache {
         let asked = inner.asked;
         if let Some(entry) = inner.entries.get_mut(key) {
             entry.asked = asked;
-            return match &entry.state {
-                State::Known(statement) => Found::Known(statement.latest().clone()),
-                State::Asked(flight) => Found::Asked(flight.clone()),
-            };
+            match &entry.state {
+                // What no node takes any more would be told for ever.
+                State::Known(statement) if statement.is_outdated() => {}
+                State::Known(statement) => return Found::Known(statement.latest().clone()),
+                State::Asked(flight) => return Found::Asked(flight.clone()),
+            }
         }
         let flight = Arc::new(Flight::default());
         inner.put(key, State::Asked(flight.clone()), self.statements_max);
@@ -196,6 +198,15 @@ mod tests {
         let elsewhere = Key { keyspace: Some("ks".into()), text: "b".into() };
         assert!(matches!(cache.find(&elsewhere), Found::New(_)), "another statement in another keyspace");
         assert!(!cache.takes(&key(&"x".repeat(TEXT_BYTES_MAX + 1))) && !Cache::new(0).takes(&key("a")));
+    }
+
+    #[test]
+    fn what_is_outdated_is_asked_for_anew() {
+        let cache = Cache::new(2);
+        assert!(ask(&cache, "a") && !ask(&cache, "a"));
+        let Found::Known(statement) = cache.find(&key("a")) else { panic!() };
+        statement.outdate();
+        assert!(ask(&cache, "a") && !ask(&cache, "a"));
     }
 
     #[test]

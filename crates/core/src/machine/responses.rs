@@ -268,7 +268,10 @@ impl Shard {
                 statement.learn(&prepared);
                 (!statement.may_bind_as(&prepared)).then_some(ReprepareFailure::MarkersChanged)
             }
-            Ok(Message::Result(ResultMessage::Prepared(_))) => Some(ReprepareFailure::IdChanged),
+            Ok(Message::Result(ResultMessage::Prepared(_))) => {
+                statement.outdate();
+                Some(ReprepareFailure::IdChanged)
+            }
             // The server's own error says best why: the table is gone, say.
             Ok(Message::Error(_)) => {
                 for (call, _) in waiting {

@@ -307,9 +307,11 @@ fn preparing_again_can_fail() {
         (invalid, None),
     ] {
         let (mut rig, conn) = Rig::ready(|_| {});
-        let mut call = rig.query(Terms { statement: Some(statement()), ..Terms::default() });
+        let statement = statement();
+        let mut call = rig.query(Terms { statement: Some(statement.clone()), ..Terms::default() });
         rig.reply(conn, 0, &error(ErrorKind::Unprepared { id: (*b"id").into() }));
         rig.reply(conn, 0, &answer);
+        assert_eq!(statement.is_outdated(), expected == Some(ReprepareFailure::IdChanged), "{expected:?}");
         match (call.try_take(), expected) {
             (Some(Err(RequestError::Reprepare { reason, .. })), Some(expected)) => {
                 assert_eq!(reason, expected);
