@@ -82,7 +82,7 @@ impl Draft {
             ..ParameterOptions::default()
         };
         head.finish(frame, value_count.into(), &options)?;
-        let mut draft = Self::whole(unsent, Shape::Statement(parameters), defaults)?;
+        let mut draft = Self::whole(version, unsent, Shape::Statement(parameters), defaults)?;
         draft.say_all(statement.settings().map(|settings| &**settings));
         Ok(draft)
     }
@@ -112,7 +112,7 @@ impl Draft {
         }
         head.set_consistency(frame, defaults.consistency);
         let parameters = Parameters { head, value_count, named: false, timestamped, end };
-        let mut draft = Self::whole(unsent, Shape::Statement(parameters), defaults)?;
+        let mut draft = Self::whole(version, unsent, Shape::Statement(parameters), defaults)?;
         if let Some(settings) = prepared.settings() {
             draft.say_all(Some(settings));
         }
@@ -126,7 +126,7 @@ impl Draft {
         let head = batch.head.moved(frame.len(), version);
         frame.extend_from_slice(&batch.bytes);
         let shape = Shape::Batch { head, end: frame.len(), counter: batch.is_counter() };
-        let mut draft = Self::whole(unsent, shape, defaults)?;
+        let mut draft = Self::whole(version, unsent, shape, defaults)?;
         draft.say_all(Some(&batch.settings));
         draft.unsent.terms().idempotent = batch.is_idempotent();
         if !batch.prepared.is_empty() {
@@ -150,7 +150,7 @@ impl Draft {
         let keyspace = settings.and_then(|settings| settings.tail.keyspace.as_deref());
         let mut unsent = begin(version, Opcode::Prepare, text.len());
         Prepare { text, keyspace }.put(version, unsent.frame())?;
-        let mut draft = Self::whole(unsent, Shape::Plain, defaults)?;
+        let mut draft = Self::whole(version, unsent, Shape::Plain, defaults)?;
         draft.say_all(settings);
         // Preparing twice is the same as preparing once.
         draft.unsent.terms().idempotent = true;
@@ -158,11 +158,11 @@ impl Draft {
     }
 
     #[inline]
-    fn whole(mut unsent: Unsent, shape: Shape, defaults: &Defaults) -> Result<Self, Error> {
+    fn whole(version: Version, mut unsent: Unsent, shape: Shape, defaults: &Defaults) -> Result<Self, Error> {
         envelope::finish(unsent.frame(), 0)?;
         unsent.terms().timeout = defaults.timeout;
-        // What may have to be compressed takes the longer way.
-        let options = defaults.compression.map(|_| Box::default());
+        // What may have to be compressed takes the longer way; in v5 that is segments, and the machine does it.
+        let options = defaults.compression.filter(|_| !version.has_segments()).map(|_| Box::default());
         Ok(Self { unsent, shape, consistency: defaults.consistency, options })
     }
 
@@ -330,7 +330,8 @@ fn timestamp(said: Option<Stamp>, timestamped: bool, defaults: &Defaults) -> Opt
     match said {
         Some(Stamp::AtUs(timestamp)) => Some(timestamp),
         Some(Stamp::Server) => None,
-        None => defaults.timestamps.next_us().filter(|_| timestamped),
+        None if timestamped => defaults.timestamps.next_us(),
+        None => None,
     }
 }
 
@@ -378,7 +379,29 @@ fn after_comments(mut text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::is_use;
+    use helenus_core::protocol::Compression;
+
+    use super::*;
+    use crate::timestamps::Timestamps;
+
+    #[test]
+    fn only_bodies_are_compressed_on_the_longer_way() {
+        let defaults = Defaults {
+            consistency: Consistency::One,
+            timeout: None,
+            page_size: 100,
+            when_full: crate::WhenFull::Fail,
+            drain: std::time::Duration::ZERO,
+            compression: Some(Compression::Lz4),
+            frame_bytes_max: 1 << 20,
+            timestamps: Timestamps::Server,
+            prepared_max: 0,
+        };
+        for version in [Version::V3, Version::V4, Version::V5] {
+            let draft = Draft::query(version, &defaults, &Statement::new("SELECT"), &()).unwrap();
+            assert_eq!(draft.options.is_none(), version.has_segments(), "{version}");
+        }
+    }
 
     #[test]
     fn use_is_recognised_and_nothing_else() {

@@ -244,8 +244,12 @@ fn timestamps_may_come_from_elsewhere() {
     // The beginning of its EXECUTE was made for the other session.
     server.execute(&insert, (1_i32,)).wait().unwrap();
     server.batch(&Batch::logged()).wait().unwrap();
+    let select = session.prepare("SELECT").wait().unwrap();
+    session.execute(&select, (1_i32,)).wait().unwrap();
+    session.execute(&select, (1_i32,)).page_size(3).wait().unwrap();
     session.execute(&insert, (1_i32,)).wait().unwrap();
-    assert_eq!(timestamps(&seen), [Some(7), Some(8), None, None, None, Some(9)]);
+    let expected = [Some(7), Some(8), None, None, None, None, None, Some(9)];
+    assert_eq!(timestamps(&seen), expected, "reads ask for none");
 }
 
 #[test]
