@@ -216,6 +216,26 @@ fn a_client_that_reads_nothing_is_not_answered_without_end() {
 }
 
 #[test]
+fn a_segment_of_small_requests_for_much_is_answered_as_it_is_read() {
+    let (_node, mut client) = kv(Version::V5);
+    let value = "x".repeat(4 << 20);
+    client.run(&format!("INSERT INTO kv (k, v) VALUES (1, '{value}')"));
+    client.segments = false;
+    let request = client.encode(1, &Request::Query(Query::new("SELECT v FROM kv WHERE k = 1")));
+    let options = client.encode(2, &Request::Options);
+    client.segments = true;
+    // More than the node keeps for all connections.
+    let count = 140;
+    let bytes = client.framed(&[request.repeat(count), options].concat());
+    assert!(bytes.len() < 20_000, "one segment");
+    client.socket.write_all(&bytes).unwrap();
+    for _ in 0..count {
+        assert_eq!(client.receive().rows()[0][0].as_ref().unwrap().len(), 4 << 20);
+    }
+    assert_eq!(client.receive().header.stream, 2, "in their order");
+}
+
+#[test]
 fn a_dropped_node_closes_its_port() {
     let node = Node::start().unwrap();
     let address = node.addresses()[0];

@@ -31,6 +31,8 @@ pub(super) struct Connection {
     held: bool,
     /// A large v5 envelope, as far as its segments have come.
     large: Vec<u8>,
+    /// What of a v5 segment waits for the output to drain: whole envelopes, before all that is in `input`.
+    rest: Vec<u8>,
     /// What the socket didn't take yet, from `sent` on.
     pending: Vec<u8>,
     sent: usize,
@@ -74,6 +76,7 @@ impl Connection {
             wanted: 1,
             held: false,
             large: Vec::new(),
+            rest: Vec::new(),
             pending: Vec::new(),
             sent: 0,
             unasked_bytes: 0,
@@ -127,7 +130,7 @@ impl Connection {
 
     /// The memory that it keeps from turn to turn.
     pub(super) fn buffered_bytes(&self) -> usize {
-        self.input.capacity() + self.large.capacity() + self.pending.capacity()
+        self.input.capacity() + self.large.capacity() + self.rest.capacity() + self.pending.capacity()
     }
 
     /// One turn: sends what is pending, then reads once, answers all whole frames, and sends.
@@ -219,6 +222,11 @@ impl Connection {
             if output.bytes.len() >= OUTPUT_LIMIT_BYTES {
                 return Ok(Progress { used, wanted: 1, held: true });
             }
+            if !self.rest.is_empty() {
+                let rest = std::mem::take(&mut self.rest);
+                self.payload(&rest, true, output, dispatch)?;
+                continue;
+            }
             let rest = &bytes[used..];
             let taken = match self.protocol.framing() {
                 Framing::Segments => self.segment(rest, output, dispatch)?,
@@ -268,7 +276,7 @@ impl Connection {
         taken.map(|()| Taken::All(segment.encoded_len))
     }
 
-    /// Handles what a segment carries.
+    /// Handles what a segment carries, or keeps the rest of it when there is enough to send.
     fn payload(
         &mut self,
         mut payload: &[u8],
@@ -283,6 +291,10 @@ impl Connection {
             return Err(Broken);
         }
         while !payload.is_empty() {
+            if output.bytes.len() >= OUTPUT_LIMIT_BYTES {
+                self.rest.extend_from_slice(payload);
+                return Ok(());
+            }
             match envelope(&mut self.protocol, payload, output, dispatch)? {
                 Taken::All(len) => payload = &payload[len..],
                 // A self-contained segment has whole envelopes only.
