@@ -9,7 +9,6 @@ use super::outgoing::Moved;
 use super::{ConnectionError, Filled, Flushed, Layer, ROOM_BYTES, Shard};
 use crate::Time;
 use crate::reactor::{Action, Block};
-use crate::tls::TlsError;
 
 /// Handshakes cost signatures: so many steps of them are taken in a turn, and the rest in the next ones, so that a thousand
 /// connections at once don't hold up those that are ready.
@@ -145,18 +144,18 @@ impl Shard {
     }
 
     /// Lets the layer `take` bytes, and does what follows from them.
-    fn understand(
+    fn understand<E: Into<ConnectionError>>(
         &mut self,
         now: Time,
         connection: &mut Connection,
-        take: impl FnOnce(&mut Layer, &mut Vec<u8>) -> Result<(), TlsError>,
+        take: impl FnOnce(&mut Layer, &mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), ConnectionError> {
         let Some(layer) = &mut connection.tls else { return Ok(()) };
         let was_secure = layer.is_secure();
         let mut plain = std::mem::take(&mut self.plain);
         let tail = connection.incoming.move_tail(&mut plain, 0);
         plain.truncate(tail);
-        let taken = take(layer, &mut plain).map_err(ConnectionError::from);
+        let taken = take(layer, &mut plain).map_err(Into::into);
         let (became_secure, ended) = (!was_secure && layer.is_secure(), layer.has_ended());
         let (resumed, speaks) = (layer.is_resumed(), !layer.pending().is_empty());
         if speaks {

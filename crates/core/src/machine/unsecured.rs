@@ -26,6 +26,13 @@ macro_rules! never {
     };
 }
 
+impl Layer {
+    /// As the layer's own has it, for it is given as a function.
+    pub(crate) fn resume(&mut self, _: &mut Vec<u8>) -> Result<(), ConnectionError> {
+        match *self {}
+    }
+}
+
 never! {
     fn is_secure() -> bool;
     fn has_ended() -> bool;
@@ -35,7 +42,6 @@ never! {
     fn receive(&mut [u8], &mut Vec<u8>) -> Result<(), ConnectionError>;
     fn postpone(&[u8]) -> Result<bool, ConnectionError>;
     fn is_postponed() -> bool;
-    fn resume(&mut Vec<u8>) -> Result<(), ConnectionError>;
     fn encrypt(&[u8]) -> Result<(), ConnectionError>;
     fn may_encrypt() -> bool;
     fn is_lent() -> bool;
