@@ -19,6 +19,7 @@ mod cql;
 mod node;
 mod os;
 mod parent;
+mod secret;
 mod tls;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use helenus::{Compression, Consistency, Version};
 
 use super::pattern::Pattern;
 use super::reactor::ReactorName;
+use crate::secret::Secret;
 use crate::tls::TlsOptions;
 
 /// Requests without and with `--quick`, the latter for the embedded node and for real ones.
@@ -36,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) user: Option<String>,
     /// The user's password; better left to the environment variable HELENUS_PASSWORD
     #[arg(long, value_name = "PASSWORD", requires = "user", help_heading = "Where to")]
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Secret>,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
     /// Of the node that is started without --hosts: answer without storing anything. Drivers are measured like that; the
@@ -210,7 +211,8 @@ impl Options {
     /// User and password.
     pub(crate) fn credentials(&self) -> Result<Option<(String, String)>> {
         let Some(user) = self.user.clone() else { return Ok(None) };
-        let password = self.password.clone().or_else(|| std::env::var("HELENUS_PASSWORD").ok());
+        let given = self.password.as_ref().map(|password| password.0.clone());
+        let password = given.or_else(|| std::env::var("HELENUS_PASSWORD").ok());
         let password =
             password.context("--user needs a password: give --password, or set HELENUS_PASSWORD")?;
         Ok(Some((user, password)))
@@ -278,6 +280,13 @@ mod tests {
         assert_eq!(plan.ops, 100_000);
         assert_eq!(plan.cells.len(), 7);
         assert!(plan.cells.iter().all(|(reactor, _)| *reactor == ReactorName::compiled()[0]));
+    }
+
+    #[test]
+    fn a_password_is_in_no_dump_of_the_options() {
+        let options = options("-H a --user ada --password hunter2").unwrap();
+        assert!(!format!("{options:?}").contains("hunter2"));
+        assert_eq!(options.credentials().unwrap(), Some(("ada".into(), "hunter2".into())));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use helenus::{Compression, Session, Version};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
 use crate::bench::{self, ReactorName};
+use crate::secret::Secret;
 use crate::tls::TlsOptions;
 
 const PASSWORD_VARIABLE: &str = "HELENUS_PASSWORD";
@@ -46,7 +47,7 @@ pub(crate) struct Target {
         conflicts_with = "password_file",
         help_heading = "Where to"
     )]
-    password: Option<String>,
+    password: Option<Secret>,
     /// Speak this version of the protocol (3, 4 or 5) and no other; the highest that the server speaks if not given
     #[arg(long, value_name = "N", value_parser = bench::version, help_heading = "What with")]
     protocol_version: Option<Version>,
@@ -141,7 +142,7 @@ fn password(user: &str, target: &Target) -> Result<String> {
         eprintln!(
             "warning: other users of this machine can see --password; use --password-file, {PASSWORD_VARIABLE} or the prompt"
         );
-        return Ok(password.clone());
+        return Ok(password.0.clone());
     }
     if let Some(path) = &target.password_file {
         let reading = || format!("the password can't be read from {}", path.display());

@@ -90,6 +90,8 @@ impl<W: Write> Runner<W> {
             Err(Failed::Cql(error)) => (error.to_string(), error.warnings().to_vec()),
             Err(Failed::Connect(error)) => (crate::in_words(&error), Vec::new()),
         };
+        // The rows before it come first.
+        self.out.flush().map_err(CantWrite)?;
         warnings.iter().for_each(|warning| eprintln!("warning: {}", lines(warning)));
         eprintln!("{source}:{}: error: {}", statement.begin, lines(&words));
         Ok(Outcome::Failed)
