@@ -204,6 +204,11 @@ pub enum BindError {
     NoValue(Box<NoValue>),
     /// A value has the name of no marker.
     NoMarker(Box<NoMarker>),
+    /// Two values have one name.
+    Twice {
+        /// The name.
+        name: Box<str>,
+    },
     /// One value doesn't fit.
     Value(Box<BindProblem>),
 }
@@ -257,6 +262,11 @@ impl BindError {
     pub(super) fn no_marker(name: &str, rust_type: Option<&'static str>) -> Self {
         Self::NoMarker(Box::new(NoMarker { name: name.into(), rust_type }))
     }
+
+    #[cold]
+    pub(super) fn twice(name: &str) -> Self {
+        Self::Twice { name: name.into() }
+    }
 }
 
 impl fmt::Display for BindError {
@@ -292,6 +302,12 @@ impl fmt::Display for BindError {
                 write!(
                     f,
                     "the statement has no bind marker '{name}', but {rust} has a value for it: mark the field #[helenus(skip)]"
+                )
+            }
+            Self::Twice { name } => {
+                write!(
+                    f,
+                    "the value '{name}' was given twice; give each name once, also if several markers have it"
                 )
             }
             Self::Value(problem) => problem.fmt(f),

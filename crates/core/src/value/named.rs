@@ -19,9 +19,21 @@ use crate::protocol::ColumnSpec;
 /// assert_eq!(values.value_count(), 2);
 /// ```
 ///
-/// Where the values of one request are of one type, a map does as well.
+/// Where the values of one request are of one type, a map does as well. A name given twice is [`BindError::Twice`]: one of the
+/// two values would be lost.
 #[derive(Clone, Copy)]
 pub struct Named<'a>(pub &'a [(&'a str, &'a dyn EncodeValue)]);
+
+impl<'a> Named<'a> {
+    /// The values, each name once.
+    fn distinct(&self) -> Result<impl Iterator<Item = (&'a str, &'a dyn EncodeValue)> + Clone, BindError> {
+        let mut values = self.0.iter().enumerate();
+        match values.find(|(index, (name, _))| self.0[..*index].iter().any(|(other, _)| other == name)) {
+            Some((_, (name, _))) => Err(BindError::twice(name)),
+            None => Ok(self.0.iter().copied()),
+        }
+    }
+}
 
 impl EncodeValues for Named<'_> {
     fn value_count(&self) -> usize {
@@ -29,15 +41,16 @@ impl EncodeValues for Named<'_> {
     }
 
     fn encode_values(&self, markers: &[ColumnSpec], out: &mut ValueWriter<'_>) -> Result<(), BindError> {
-        bind(|| self.0.iter().copied(), markers, out)
+        let values = self.distinct()?;
+        bind(|| values.clone(), markers, out)
     }
 
     fn encode_untyped_values(&self, out: &mut ValueWriter<'_>) -> Result<(), BindError> {
-        put(self.0.iter().copied(), false, out)
+        put(self.distinct()?, false, out)
     }
 
     fn encode_named_values(&self, out: &mut ValueWriter<'_>) -> Option<Result<(), BindError>> {
-        Some(put(self.0.iter().copied(), true, out))
+        Some(self.distinct().and_then(|values| put(values, true, out)))
     }
 }
 
@@ -142,6 +155,18 @@ mod tests {
         let values = Named(&[("a", &1_i32), ("A", &1_i32)]);
         let error = write_values(&values, Some(&markers), true, &mut out).unwrap_err().to_string();
         assert!(error.contains("'A'") && error.contains("lower case"), "{error}");
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_name_given_twice_is_an_error() {
+        let markers = [marker("a", ColumnType::Int)];
+        let (twice, mut out) = (Named(&[("a", &1_i32), ("a", &2_i32)]), Vec::new());
+        let errors = [
+            write_values(&twice, Some(&markers), true, &mut out).unwrap_err(),
+            write_query_values(&twice, true, &mut out).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|error| error.to_string().contains("'a' was given twice")), "{errors:?}");
         assert!(out.is_empty());
     }
 

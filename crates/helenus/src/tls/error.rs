@@ -35,6 +35,11 @@ pub enum TlsSetupError {
     },
     /// No root was given.
     NoRoots,
+    /// Something was said that the configuration given to [`Tls::from_config`](super::Tls::from_config) has decided already.
+    Decided {
+        /// What was said.
+        what: &'static str,
+    },
     /// The operating system's roots can't be found.
     PlatformRoots {
         /// Why.
@@ -57,6 +62,11 @@ impl fmt::Display for TlsSetupError {
             Self::NoRoots => f.write_str(
                 "TLS: nobody is trusted yet; give the certificate of the authority that signs the nodes' certificates, by \
                  `Tls::roots_pem_file` or its like",
+            ),
+            Self::Decided { what } => write!(
+                f,
+                "TLS: {what} can't be said beside a configuration made elsewhere, which has decided it; say it in the making of \
+                 that configuration"
             ),
             Self::PlatformRoots { problem } => {
                 write!(f, "TLS: the operating system's roots can't be found: {problem}")

@@ -71,7 +71,8 @@ impl Tls {
     }
 
     /// A configuration of rustls that was made elsewhere: roots, client certificate, provider and clock are its. Make it by
-    /// `ClientConfig::builder_with_provider` or `_with_details`. Names can still be given.
+    /// `ClientConfig::builder_with_provider` or `_with_details`. Names can still be given; all else is
+    /// [`TlsSetupError::Decided`].
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { made: Some(config), ..Self::default() }
     }
@@ -170,8 +171,8 @@ impl Tls {
     }
 
     fn client_config(self) -> Result<Arc<ClientConfig>, TlsSetupError> {
-        if let Some(made) = self.made {
-            return Ok(made);
+        if let Some(made) = self.made.clone() {
+            return self.decided().map_or(Ok(made), |what| Err(TlsSetupError::Decided { what }));
         }
         let provider = self.provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
         let clock = self.clock.unwrap_or_else(|| Arc::new(DefaultTimeProvider));
@@ -188,6 +189,18 @@ impl Tls {
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         Ok(Arc::new(config))
+    }
+
+    /// What was said that a configuration made elsewhere has decided already.
+    fn decided(&self) -> Option<&'static str> {
+        let said = [
+            (self.roots.count() > 0, "roots"),
+            (self.client.is_some(), "a client certificate"),
+            (self.provider.is_some(), "a provider of cryptography"),
+            (self.clock.is_some(), "a clock"),
+            (!matches!(self.trust, Trust::Named), "which certificates to accept"),
+        ];
+        said.into_iter().find_map(|(said, what)| said.then_some(what))
     }
 
     fn client_pem(

@@ -85,6 +85,22 @@ fn a_configuration_made_elsewhere() {
 }
 
 #[test]
+fn a_configuration_made_elsewhere_is_not_changed() {
+    let authority = Authority::new();
+    let made = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    let tls = Tls::from_config(Arc::new(made));
+    let (text, why) = complaint(tls.clone().roots_pem(authority.pem()));
+    assert!(matches!(*why, TlsSetupError::Decided { what: "roots" }));
+    assert_says(&text, &["roots", "making of that configuration"]);
+    let (text, _) = complaint(tls.dangerously_accept_any_certificate());
+    assert_says(&text, &["which certificates to accept"]);
+}
+
+#[test]
 fn files_are_read() {
     let secured = Secured::new();
     let path = std::env::temp_dir().join(format!("helenus-tls-{}.pem", std::process::id()));

@@ -20,6 +20,10 @@ pub(super) struct Rig {
     pub(super) shard: Option<Shard>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) counters: CounterReader,
+    #[cfg_attr(
+        not(all(feature = "lz4", feature = "snappy")),
+        expect(dead_code, reason = "the tests of compression look at it")
+    )]
     pub(super) agreed: Arc<Agreed>,
     pub(super) now: Time,
     /// Opened and not closed, in order.
