@@ -38,11 +38,11 @@ pub(super) fn check(store: &Store, tried: &[Tried<'_>], batch: bool) -> Result<A
         if plan.table != first.table {
             return Err(invalid("Batch with conditions cannot span multiple tables".into()));
         }
-        for partition in keys::partitions(&plan.schema, &plan.partition, bound)? {
-            if of_partition.as_ref().is_some_and(|other| *other != partition) {
+        for partition in keys::partitions(&plan.schema, &plan.partition, bound)?.as_slice() {
+            if of_partition.as_ref().is_some_and(|other| other != partition) {
                 return Err(invalid("Batch with conditions cannot span multiple partitions".into()));
             }
-            of_partition = Some(partition);
+            of_partition = Some(partition.clone());
         }
         if matches!(plan.conditions, Conditions::None) {
             continue;

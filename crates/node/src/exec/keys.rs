@@ -22,16 +22,31 @@ pub(super) struct RowKey {
     pub(super) values: Vec<u8>,
 }
 
+/// Partitions: mostly it is one, which needs no list.
+pub(super) enum Partitions {
+    One(PartitionKey),
+    Many(Vec<PartitionKey>),
+}
+
+impl Partitions {
+    pub(super) fn as_slice(&self) -> &[PartitionKey] {
+        match self {
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Many(keys) => keys,
+        }
+    }
+}
+
 /// The partitions of a whole key, in the order of the values.
 pub(super) fn partitions(
     schema: &Schema,
     choices: &[Choices],
     bound: &Bound<'_>,
-) -> Result<Vec<PartitionKey>, Refusal> {
+) -> Result<Partitions, Refusal> {
     // Most keys are one value.
     if let ([Choices::One(slot)], [column]) = (choices, schema.partition_columns()) {
         let value = bound.required(slot, &column.name)?;
-        return Ok(vec![whole_key(value.into_owned())?]);
+        return whole_key(&value).map(Partitions::One);
     }
     let mut keys: Vec<Vec<Cow<'_, [u8]>>> = vec![Vec::new()];
     for (choices, column) in choices.iter().zip(schema.partition_columns()) {
@@ -42,15 +57,14 @@ pub(super) fn partitions(
             key
         })?;
     }
-    keys.iter()
-        .map(|key| {
-            let parts = key.iter().map(|value| &**value).collect::<Vec<_>>();
-            whole_key(partition_key(&parts)?)
-        })
-        .collect()
+    let whole = keys.iter().map(|key| {
+        let parts = key.iter().map(|value| &**value).collect::<Vec<_>>();
+        whole_key(&partition_key(&parts)?)
+    });
+    whole.collect::<Result<_, _>>().map(Partitions::Many)
 }
 
-fn whole_key(key: Vec<u8>) -> Result<PartitionKey, Refusal> {
+fn whole_key(key: &[u8]) -> Result<PartitionKey, Refusal> {
     if key.is_empty() {
         return Err(invalid("Key may not be empty".into()));
     }
@@ -191,9 +205,10 @@ pub(super) fn slices(
     schema: &Schema,
     clustering: &Clustering,
     bound: &Bound<'_>,
-) -> Result<Vec<Slice>, Refusal> {
+) -> Result<Cow<'static, [Slice]>, Refusal> {
+    const ALL: &[Slice] = &[Slice::ALL];
     if clustering.is_empty() {
-        return Ok(vec![Slice::ALL]);
+        return Ok(Cow::Borrowed(ALL));
     }
     let prefixes = prefixes(schema, clustering, bound)?;
     let columns = &schema.clustering_columns()[clustering.columns().min(schema.clustering_len)..];
@@ -216,7 +231,7 @@ pub(super) fn slices(
     slices.retain(|slice| !slice.is_empty());
     slices.sort_by(|a, b| a.from.cmp(&b.from));
     slices.dedup();
-    Ok(slices)
+    Ok(Cow::Owned(slices))
 }
 
 /// What lies on one side of an edge, relative to the prefix. Of several columns of different directions these are several
@@ -272,7 +287,7 @@ pub(super) fn token_range(
         let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| invalid("a token has 8 bytes".into()))?;
         Ok(Some((i64::from_be_bytes(bytes), *inclusive)))
     };
-    let first = |token| PartitionKey { token, key: Box::default() };
+    let first = PartitionKey::first_of;
     let from = match token(lower)? {
         None => End::Unbounded,
         Some((token, true)) => End::Included(first(token)),

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn only_what_was_given_out_is_taken_back() {
         for clustering in [Some(vec![1, 2, 3]), Some(Vec::new()), None] {
-            let partition = PartitionKey::new(&b"key"[..]);
+            let partition = PartitionKey::new(b"key");
             let position = Position { table: [7; 16], remaining: 12, in_partition: 3, partition, clustering };
             let bytes = position.encode();
             assert_eq!(Position::decode(&bytes, [7; 16]), Ok(position));

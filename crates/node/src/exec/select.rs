@@ -89,7 +89,12 @@ pub(crate) fn run(
     let window = Window { slices: &slices, reversed: plan.reversed, resume };
     match &plan.partitions {
         Partitions::Keys(choices) => {
-            scan_keys(table, keys::partitions(&plan.schema, choices, bound)?, &window, &mut writer)?;
+            scan_keys(
+                table,
+                keys::partitions(&plan.schema, choices, bound)?.as_slice(),
+                &window,
+                &mut writer,
+            )?;
         }
         Partitions::Tokens { lower, upper } => {
             if let Some(range) = keys::token_range(bound, lower, upper)? {
@@ -102,7 +107,7 @@ pub(crate) fn run(
 
 fn scan_keys<'a>(
     table: &'a Table,
-    keys: Vec<PartitionKey>,
+    keys: &[PartitionKey],
     window: &Window<'_>,
     writer: &mut Writer<'a, '_>,
 ) -> Result<(), Refusal> {
@@ -345,5 +350,6 @@ pub(super) fn too_much() -> Refusal {
 }
 
 fn put_cell(value: Option<Cow<'_, [u8]>>, rows: &mut Vec<u8>) -> Result<(), Refusal> {
+    rows.reserve(4 + value.as_ref().map_or(0, |value| value.len()));
     put_bytes(rows, value.as_deref()).map_err(|_| invalid("a value is too long to be sent".into()))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use helenus_core::protocol::ColumnType;
 
-use super::keys::{self, RowKey};
+use super::keys::{self, Partitions, RowKey};
 use super::plan::{self, Target, WritePlan};
 use super::slot::{Bound, Slot, Value};
 use crate::refusal::{Refusal, invalid};
@@ -42,7 +42,10 @@ pub(super) fn mutations<'b>(
 ) -> Result<(), Refusal> {
     let timestamp = own_timestamp(&plan.timestamp, bound)?.unwrap_or(timestamp);
     let write = Write { store, plan, bound, timestamp, expiry: expiry(plan, bound)? };
-    let partitions = keys::partitions(&plan.schema, &plan.partition, bound)?;
+    let partitions = match keys::partitions(&plan.schema, &plan.partition, bound)? {
+        Partitions::One(partition) => return write.partition(partition, out),
+        Partitions::Many(partitions) => partitions,
+    };
     for partition in partitions {
         write.partition(partition, out)?;
         if out.len() > MUTATION_LIMIT {
@@ -105,7 +108,7 @@ impl<'b> Write<'_, 'b> {
                         out.push(self.mutation(partition.clone(), row_change(key, data)));
                     }
                 } else {
-                    for slice in keys::slices(schema, clustering, self.bound)? {
+                    for slice in keys::slices(schema, clustering, self.bound)?.into_owned() {
                         let change = Change::DeleteSlice(slice, self.timestamp);
                         out.push(self.mutation(partition.clone(), change));
                     }
@@ -122,8 +125,14 @@ impl<'b> Write<'_, 'b> {
                         out.push(self.mutation(partition.clone(), Change::Static(data)));
                     }
                 }
-                let mut rows = keys::prefixes(schema, clustering, self.bound)?;
-                let last = rows.pop();
+                let (rows, last) = match clustering.points.is_empty() {
+                    true => (Vec::new(), Some(RowKey::default())),
+                    false => {
+                        let mut rows = keys::prefixes(schema, clustering, self.bound)?;
+                        let last = rows.pop();
+                        (rows, last)
+                    }
+                };
                 for key in rows {
                     let data = self.data(&partition, Some(&key))?;
                     out.push(self.mutation(partition.clone(), row_change(key, data)));

@@ -2,7 +2,9 @@
 
 pub(crate) mod cell;
 pub(crate) mod hash;
+mod key;
 pub(crate) mod options;
+mod ring;
 pub(crate) mod row;
 pub(crate) mod schema;
 pub(crate) mod slice;

@@ -82,8 +82,9 @@ impl<'a> RowData<'a> {
         if self.marker.is_none() && self.deleted_at == NEVER && self.cells.is_empty() {
             return Row::default();
         }
-        let mut out = Vec::with_capacity(17 + clustering.len() + self.len_hint());
         let expiry = self.marker.and_then(|marker| marker.expiry);
+        let together = self.marker.map(|marker| marker.timestamp);
+        let mut out = Vec::with_capacity(self.encoded_len(clustering, together));
         out.push(
             if self.marker.is_some() { MARKER } else { 0 }
                 | if expiry.is_some() { MARKER_EXPIRES } else { 0 }
@@ -97,19 +98,25 @@ impl<'a> RowData<'a> {
             out.extend_from_slice(&self.deleted_at.to_be_bytes());
         }
         out.extend_from_slice(clustering);
-        let together = self.marker.map(|marker| marker.timestamp);
         for (column, content) in &self.cells {
             put_content(*column, content, together, &mut out);
         }
         out.into_boxed_slice()
     }
 
-    fn len_hint(&self) -> usize {
-        let len = |(_, content): &(u16, Content<'_>)| match content {
-            Content::Simple(cell) => 7 + cell.value.as_ref().map_or(8, |value| value.len()),
+    /// Exact for rows of simple columns, so that most need no second piece of memory to fit.
+    fn encoded_len(&self, clustering: &[u8], together: Option<i64>) -> usize {
+        let marker = self.marker.map_or(0, |marker| 8 + expiry_len(marker.expiry));
+        let deletion = if self.deleted_at == NEVER { 0 } else { 8 };
+        let cells = self.cells.iter().map(|(_, content)| match content {
+            Content::Simple(cell) => {
+                let timestamp = if tag(cell, together) == TOGETHER { 0 } else { 8 };
+                let value = cell.value.as_ref().map_or(0, |value| expiry_len(cell.expiry) + 4 + value.len());
+                3 + timestamp + value
+            }
             _ => 24,
-        };
-        self.cells.iter().map(len).sum()
+        });
+        1 + marker + deletion + clustering.len() + cells.sum::<usize>()
     }
 
     /// Makes values of what was to be added to counters, of a row that is new.
@@ -273,12 +280,7 @@ fn put_content(column: u16, content: &Content<'_>, together: Option<i64>, out: &
 }
 
 fn put_cell(column: Option<u16>, cell: &Cell<'_>, together: Option<i64>, out: &mut Vec<u8>) {
-    let tag = match (&cell.value, cell.expiry) {
-        (None, _) => DEAD,
-        (Some(_), Some(_)) => EXPIRING,
-        (Some(_), None) if together == Some(cell.timestamp) => TOGETHER,
-        (Some(_), None) => LIVE,
-    };
+    let tag = tag(cell, together);
     out.push(tag);
     if let Some(column) = column {
         out.extend_from_slice(&column.to_be_bytes());
@@ -290,6 +292,19 @@ fn put_cell(column: Option<u16>, cell: &Cell<'_>, together: Option<i64>, out: &m
         put_expiry(cell.expiry, out);
         types::put_piece(Some(value), out);
     }
+}
+
+fn tag(cell: &Cell<'_>, together: Option<i64>) -> u8 {
+    match (&cell.value, cell.expiry) {
+        (None, _) => DEAD,
+        (Some(_), Some(_)) => EXPIRING,
+        (Some(_), None) if together == Some(cell.timestamp) => TOGETHER,
+        (Some(_), None) => LIVE,
+    }
+}
+
+fn expiry_len(expiry: Option<Expiry>) -> usize {
+    if expiry.is_some() { 12 } else { 0 }
 }
 
 fn put_expiry(expiry: Option<Expiry>, out: &mut Vec<u8>) {

@@ -4,32 +4,16 @@ use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound as Edge;
 use std::sync::Arc;
 
-use helenus_core::Token;
-
 use super::cell::NEVER;
+pub(crate) use super::key::PartitionKey;
+pub(crate) use super::ring::Range;
+use super::ring::Ring;
 use super::row::{Part, Row, RowData};
 use super::schema::Schema;
 use super::slice::{Deletions, Slice};
 
-/// A partition's place on the ring: by token, then by the bytes of its key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PartitionKey {
-    pub(crate) token: i64,
-    pub(crate) key: Box<[u8]>,
-}
-
-impl PartitionKey {
-    pub(crate) fn new(key: impl Into<Box<[u8]>>) -> Self {
-        let key = key.into();
-        Self { token: Token::of(&key).0, key }
-    }
-}
-
 /// A row's place in its partition: the clustering values as bytes that order as they do.
 pub(crate) type ClusteringKey = Box<[u8]>;
-
-/// A range of partitions, in ring order.
-pub(crate) type Range = (Edge<PartitionKey>, Edge<PartitionKey>);
 
 #[derive(Debug)]
 enum Partition {
@@ -46,8 +30,11 @@ struct Rows {
     rows: BTreeMap<ClusteringKey, Row>,
 }
 
-/// What a row costs beyond its bytes: allocator, tree nodes, bookkeeping. An estimate, measured at 10^6 rows.
+/// What a row of a partition costs beyond its bytes: allocator, tree nodes, bookkeeping. An estimate.
 const ROW_OVERHEAD_BYTES: usize = 112;
+
+/// What a partition without clustering columns costs beyond its key and its row. Measured at 10^6 rows.
+const SINGLE_OVERHEAD_BYTES: usize = 72;
 
 /// What a partition with clustering columns costs beyond its rows: a tree of its own.
 const PARTITION_OVERHEAD_BYTES: usize = 500;
@@ -55,7 +42,7 @@ const PARTITION_OVERHEAD_BYTES: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) schema: Arc<Schema>,
-    partitions: BTreeMap<PartitionKey, Partition>,
+    partitions: Ring<Partition>,
     bytes: usize,
 }
 
@@ -102,7 +89,7 @@ pub(crate) struct Window<'a> {
 
 impl Table {
     pub(crate) fn new(schema: Arc<Schema>) -> Self {
-        Self { schema, partitions: BTreeMap::new(), bytes: 0 }
+        Self { schema, partitions: Ring::new(), bytes: 0 }
     }
 
     /// An estimate of the memory that it takes.
@@ -116,29 +103,18 @@ impl Table {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.partitions = BTreeMap::new();
+        self.partitions = Ring::new();
         self.bytes = 0;
     }
 
     pub(crate) fn write(&mut self, partition: PartitionKey, change: Change<'_>, now_seconds: i64) {
         let key_len = partition.key.len();
         let clustered = self.schema.clustering_len > 0;
-        let content = match self.partitions.entry(partition) {
-            btree_map::Entry::Occupied(occupied) => occupied.into_mut(),
-            btree_map::Entry::Vacant(vacant) => {
-                self.bytes += key_len + if clustered { PARTITION_OVERHEAD_BYTES } else { ROW_OVERHEAD_BYTES };
-                vacant.insert(if clustered {
-                    Partition::Many(Box::new(Rows {
-                        deleted_at: NEVER,
-                        deletions: Deletions::default(),
-                        static_row: Row::default(),
-                        rows: BTreeMap::new(),
-                    }))
-                } else {
-                    Partition::One(Row::default())
-                })
-            }
-        };
+        let bytes = &mut self.bytes;
+        let content = self.partitions.find_or_insert(partition, || {
+            *bytes += key_len + if clustered { PARTITION_OVERHEAD_BYTES } else { SINGLE_OVERHEAD_BYTES };
+            if clustered { Partition::Many(Box::default()) } else { Partition::One(Row::default()) }
+        });
         let mut put = Put { schema: &self.schema, now_seconds, bytes: 0 };
         match (content, change) {
             (Partition::One(row), Change::Row { data, .. } | Change::Static(data)) => {
@@ -154,7 +130,7 @@ impl Table {
 
     /// The row of one place.
     pub(crate) fn find(&self, partition: &PartitionKey, clustering: &[u8]) -> Option<Found<'_>> {
-        let (partition, content) = self.partitions.get_key_value(partition)?;
+        let (partition, content) = self.partitions.find(partition)?;
         let found = Found { partition, clustering: &[], row: &[], static_row: &[] };
         match content {
             Partition::One(row) => Some(Found { row, ..found }),
@@ -181,11 +157,7 @@ impl Table {
             (_, Some((resumed, _))) => Edge::Included(resumed.clone()),
             (_, None) => range.0,
         };
-        let range = (from, range.1);
-        if is_empty(&range) {
-            return true;
-        }
-        for (partition, content) in self.partitions.range(range) {
+        for (partition, content) in self.partitions.range((from, range.1)) {
             let after = match window.resume {
                 Some((resumed, clustering)) if resumed == partition => Some(clustering),
                 _ => None,
@@ -214,12 +186,23 @@ impl Table {
             Some((resumed, clustering)) if resumed == key => Some(clustering),
             _ => None,
         };
-        let Some((partition, content)) = self.partitions.get_key_value(key) else { return true };
+        let Some((partition, content)) = self.partitions.find(key) else { return true };
         let found = Found { partition, clustering: &[], row: &[], static_row: &[] };
         match content {
             Partition::One(_) if after.is_some() => true,
             Partition::One(row) => visit(Found { row, ..found }) != Step::Stop,
             Partition::Many(rows) => rows.scan(found, window, after, visit),
+        }
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self {
+            deleted_at: NEVER,
+            deletions: Deletions::default(),
+            static_row: Row::default(),
+            rows: BTreeMap::new(),
         }
     }
 }
@@ -386,14 +369,5 @@ impl Put<'_> {
         };
         self.bytes += merged.len() as isize - row.len() as isize;
         *row = merged;
-    }
-}
-
-/// `BTreeMap::range` panics for ranges that run backwards, and a client may ask for one.
-fn is_empty(range: &Range) -> bool {
-    match (&range.0, &range.1) {
-        (Edge::Included(from), Edge::Included(to)) => from > to,
-        (Edge::Included(from) | Edge::Excluded(from), Edge::Included(to) | Edge::Excluded(to)) => from >= to,
-        _ => false,
     }
 }

@@ -77,7 +77,7 @@ impl SystemRow {
         }
         data.cells.sort_by_key(|(number, _)| *number);
         let change = Change::Row { clustering: ordered, values: pieces, data };
-        table.write(PartitionKey::new(key), change, 0);
+        table.write(PartitionKey::new(&key), change, 0);
     }
 }
 
