@@ -1,8 +1,9 @@
 //! One measurement, in a process of its own: connect, prepare, warm up, measure, print one line of JSON.
 
-use crate::drivers::Driver;
+use crate::drivers::{Driver, Target};
 use crate::latency::{Percentiles, Sampler};
 use crate::processor;
+use crate::tls;
 use crate::workload::Op;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -11,6 +12,7 @@ use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,9 @@ pub(crate) struct ClientArgs {
     /// The server
     #[arg(long)]
     server: SocketAddr,
+    /// It speaks TLS, and has this certificate
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
     /// Requests kept on their way
     #[arg(long)]
     in_flight: usize,
@@ -81,7 +86,9 @@ pub(crate) fn run(args: &ClientArgs) -> Result<()> {
 
 fn measure(args: &ClientArgs) -> Result<Measurement> {
     let sampler = Arc::new(Sampler::new(args.in_flight));
-    let mut client = args.driver.connect(args.server, args.op, args.in_flight)?;
+    let tls = args.tls_ca.as_deref().map(tls::client).transpose()?;
+    let target = Target { address: args.server, tls };
+    let mut client = args.driver.connect(&target, args.op, args.in_flight)?;
     forget_peak()?;
     let idle_kib = status_kib("VmRSS:")?;
     let warmup = args.warmup.unwrap_or_else(|| 2_000.max(4 * args.in_flight as u64));

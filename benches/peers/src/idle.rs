@@ -4,14 +4,17 @@ use crate::client::status_kib;
 use crate::processor::Cores;
 use crate::rounds::run_to_end;
 use crate::server::{Server, ServerArgs};
+use crate::tls;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use helenus::reactor::{AsyncStd, Glommio, Mio, Reactor, Smol, Tokio, Uring};
+use helenus::tls::Tls;
 use helenus::{Counters, Session, SessionBuilder};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +58,9 @@ pub(crate) struct IdleArgs {
     /// Only these reactors
     #[arg(long, value_delimiter = ',', value_name = "REACTOR,..")]
     only: Vec<On>,
+    /// With TLS
+    #[arg(long)]
+    tls: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -67,6 +73,8 @@ pub(crate) struct IdleClientArgs {
     connections: usize,
     #[arg(long)]
     server: SocketAddr,
+    #[arg(long)]
+    tls_ca: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -90,7 +98,10 @@ struct Figures {
 }
 
 pub(crate) fn run(args: &IdleArgs) -> Result<()> {
-    let server = Server::from_args(&args.server, Cores::choose()?)?;
+    let cores = Cores::choose()?;
+    ensure!(!args.tls || args.server.may_start_node(), "--tls starts a server of its own");
+    let server =
+        if args.tls { Server::start_node_with_tls(cores)? } else { Server::from_args(&args.server, cores)? };
     let all = if args.only.is_empty() { On::value_variants().to_vec() } else { args.only.clone() };
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
@@ -99,6 +110,9 @@ pub(crate) fn run(args: &IdleArgs) -> Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["idle-client", "--on", &on.name(), "--connections", &args.connections.to_string()]);
         command.args(["--server", &server.address.to_string()]);
+        if let Some(certificate) = server.tls_certificate() {
+            command.arg("--tls-ca").arg(certificate);
+        }
         let output = run_to_end(&mut command).with_context(|| on.name())?;
         let figures: Figures = serde_json::from_slice(&output)?;
         table.add_row([
@@ -117,8 +131,10 @@ pub(crate) fn run(args: &IdleArgs) -> Result<()> {
 
 pub(crate) fn run_client(args: &IdleClientArgs) -> Result<()> {
     nix::unistd::alarm::set(240);
+    let tls = args.tls_ca.as_deref().map(tls::client).transpose()?.map(Tls::from_config);
     let builder = |connections| -> SessionBuilder {
         let builder = Session::builder().contact_point(args.server.to_string());
+        let builder = tls.iter().cloned().fold(builder, SessionBuilder::tls);
         builder.connections_per_node(connections).heartbeat(HEARTBEAT, Duration::from_secs(20))
     };
     // One session first: what is needed once is not a connection's.

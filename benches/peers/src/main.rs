@@ -11,10 +11,12 @@ mod null_cost;
 mod processor;
 mod report;
 mod rounds;
+mod secured;
 mod serve;
 mod server;
 mod syscalls;
 mod threads;
+mod tls;
 mod wire;
 mod workload;
 

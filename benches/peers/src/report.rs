@@ -37,6 +37,11 @@ impl Failure {
     pub(crate) fn new(task: &Task, error: &anyhow::Error) -> Self {
         Self { driver: task.driver, op: task.op, in_flight: task.in_flight, reason: format!("{error:#}") }
     }
+
+    pub(crate) fn print(&self) {
+        let Self { driver, op, in_flight, reason } = self;
+        println!("FAILED {} {op} at {in_flight}: {reason}", driver.name());
+    }
 }
 
 /// Medians over the rounds of one client at one depth.
@@ -79,10 +84,7 @@ impl Report {
         self.print_instructions();
         let drivers: BTreeSet<Driver> = places.iter().map(|place| place.2).collect();
         drivers.iter().for_each(|driver| println!("{}: {}", driver.name(), driver.setting()));
-        for failure in &self.failures {
-            let Failure { driver, op, in_flight, reason } = failure;
-            println!("FAILED {} {op} at {in_flight}: {reason}", driver.name());
-        }
+        self.failures.iter().for_each(Failure::print);
     }
 
     fn print_instructions(&self) {

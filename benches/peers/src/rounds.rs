@@ -5,6 +5,7 @@ use crate::drivers::Driver;
 use crate::instructions;
 use crate::processor::Cores;
 use crate::report::{Failure, Report};
+use crate::secured;
 use crate::server::{Server, ServerArgs};
 use crate::workload::{KEYS, Op};
 use anyhow::{Context, Result, bail, ensure};
@@ -19,34 +20,40 @@ pub(crate) const DEPTHS: [usize; 5] = [1, 16, 120, 1_024, 8_192];
 pub(crate) struct RunArgs {
     /// Only these clients
     #[arg(long, value_delimiter = ',', value_name = "DRIVER,..")]
-    only: Vec<Driver>,
+    pub(crate) only: Vec<Driver>,
     /// Only these operations
     #[arg(long, value_delimiter = ',', value_name = "OP,..")]
-    ops: Vec<Op>,
-    /// Requests in flight
-    #[arg(long, value_delimiter = ',', value_name = "N,..", default_values_t = DEPTHS)]
-    in_flight: Vec<usize>,
+    pub(crate) ops: Vec<Op>,
+    /// Requests in flight; without it 1 to 8,192 in five steps, with --tls 1, 120 and 1,024
+    #[arg(long, value_delimiter = ',', value_name = "N,..")]
+    pub(crate) in_flight: Vec<usize>,
     /// Rounds, of whose figures the medians are told
     #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    pub(crate) rounds: usize,
     /// About how long each measurement takes, in milliseconds
     #[arg(long, default_value_t = 700)]
-    millis: u64,
+    pub(crate) millis: u64,
     /// One round of short measurements: shows that all works; its figures are rough
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
     /// Also count user-space instructions per insert at 120 in flight (needs valgrind; some minutes)
     #[arg(long)]
-    instructions: bool,
+    pub(crate) instructions: bool,
+    /// Instead, what TLS costs: inserts on a server with TLS beside one without
+    #[arg(long)]
+    tls: bool,
     /// Also write everything, each round included, as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
     #[command(flatten)]
-    server: ServerArgs,
+    pub(crate) server: ServerArgs,
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     ensure!(args.rounds > 0 && !args.in_flight.contains(&0), "rounds and requests in flight start at 1");
+    if args.tls {
+        return secured::run(args);
+    }
     let cores = Cores::choose()?;
     let server = Server::from_args(&args.server, cores)?;
     fill_table(&server, cores)?;
@@ -73,12 +80,13 @@ fn fill_table(server: &Server, cores: Cores) -> Result<()> {
 fn measure_rounds(args: &RunArgs, drivers: &[Driver], server: &Server, cores: Cores, report: &mut Report) {
     let ops = if args.ops.is_empty() { Op::ALL.to_vec() } else { args.ops.clone() };
     let millis = if args.quick { 100 } else { args.millis };
+    let depths = if args.in_flight.is_empty() { &DEPTHS[..] } else { &args.in_flight };
     let fitting = |in_flight: &usize| drivers.iter().filter(|driver| driver.fits(*in_flight)).count();
-    let total = report.rounds * ops.len() * args.in_flight.iter().map(fitting).sum::<usize>();
+    let total = report.rounds * ops.len() * depths.iter().map(fitting).sum::<usize>();
     let mut done = 0;
     for _ in 0..report.rounds {
         for op in &ops {
-            for in_flight in &args.in_flight {
+            for in_flight in depths {
                 for driver in drivers.iter().filter(|driver| driver.fits(*in_flight)) {
                     let task = Task { millis, ..Task::new(*driver, *op, *in_flight) };
                     match task.measure(server, cores) {
@@ -131,6 +139,9 @@ impl Task {
         command.args(["--op", &self.op.to_string(), "--in-flight", &self.in_flight.to_string()]);
         command.args(["--server", &server.address.to_string(), "--core", &cores.client.to_string()]);
         command.args(["--millis", &self.millis.to_string(), "--limit-s", &self.limit_s.to_string()]);
+        if let Some(certificate) = server.tls_certificate() {
+            command.arg("--tls-ca").arg(certificate);
+        }
         if let Some(ops) = self.ops {
             command.args(["--ops", &ops.to_string()]);
         }

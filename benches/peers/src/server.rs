@@ -1,11 +1,14 @@
 //! The server that is measured against, as a process of its own on its own core.
 
 use crate::processor::{self, Cores};
+use crate::tls::{self, Certificate};
 use crate::wire::Connection;
 use crate::workload;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::net::{SocketAddr, TcpListener};
+use helenus::Session;
+use helenus::tls::Tls;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,11 +31,19 @@ pub(crate) struct ServerArgs {
     own_server: bool,
 }
 
+impl ServerArgs {
+    /// Whether `helenus node --null` is started here.
+    pub(crate) fn may_start_node(&self) -> bool {
+        self.server.is_none() && !self.own_server
+    }
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) pid: Option<u32>,
     pub(crate) label: String,
     child: Option<Child>,
+    certificate: Option<Certificate>,
 }
 
 impl Server {
@@ -40,7 +51,7 @@ impl Server {
         let server = match args.server {
             Some(address) => {
                 let label = format!("the running server at {address}");
-                Self { address, pid: args.server_pid, label, child: None }
+                Self { address, pid: args.server_pid, label, child: None, certificate: None }
             }
             None if args.own_server => Self::start_own(cores)?,
             None => Self::start_node(cores)?,
@@ -51,16 +62,30 @@ impl Server {
 
     /// `helenus node --null`, from the binary that the environment names.
     pub(crate) fn start_node(cores: Cores) -> Result<Self> {
+        let address = free_address()?;
+        Self::start(Self::node(address)?, address, "helenus node --null", cores, None)
+    }
+
+    /// The same with TLS, and a certificate of its own.
+    pub(crate) fn start_node_with_tls(cores: Cores) -> Result<Self> {
+        let address = free_address()?;
+        let certificate = Certificate::new(address)?;
+        let mut command = Self::node(address)?;
+        command.arg("--tls-cert").arg(certificate.certificate());
+        command.arg("--tls-key").arg(certificate.key());
+        Self::start(command, address, "helenus node --null with TLS", cores, Some(certificate))
+    }
+
+    fn node(address: SocketAddr) -> Result<Command> {
         let Some(binary) = std::env::var_os(HELENUS_BIN).map(PathBuf::from) else {
             bail!(
                 "no server: set {HELENUS_BIN} to the helenus command (cargo build --release -p helenus-cli), \
                  give --server ADDR:PORT of a running one, or --own-server"
             );
         };
-        let address = free_address()?;
         let mut command = Command::new(&binary);
         command.args(["node", "--null", "--listen", &address.to_string()]);
-        Self::start(command, address, "helenus node --null", cores)
+        Ok(command)
     }
 
     /// This program's own responder.
@@ -68,16 +93,22 @@ impl Server {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", "--listen", &address.to_string()]);
-        Self::start(command, address, "peers serve (bare epoll responder)", cores)
+        Self::start(command, address, "peers serve (bare epoll responder)", cores, None)
     }
 
-    fn start(mut command: Command, address: SocketAddr, label: &str, cores: Cores) -> Result<Self> {
+    fn start(
+        mut command: Command,
+        address: SocketAddr,
+        label: &str,
+        cores: Cores,
+        certificate: Option<Certificate>,
+    ) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let child = processor::on_core(cores.server, || {
             command.spawn().with_context(|| format!("{} doesn't start", command.get_program().display()))
         })?;
         let pid = Some(child.id());
-        let mut server = Self { address, pid, label: label.to_owned(), child: Some(child) };
+        let mut server = Self { address, pid, label: label.to_owned(), child: Some(child), certificate };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -88,8 +119,12 @@ impl Server {
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
                 bail!("{} ended before it was ready: {status}", self.label);
             }
-            match Connection::open(self.address) {
-                Ok(_) => return Ok(()),
+            let opened = match &self.certificate {
+                None => Connection::open(self.address).map(drop),
+                Some(_) => TcpStream::connect(self.address).map(drop).map_err(Into::into),
+            };
+            match opened {
+                Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() > START_LIMIT => {
                     return Err(error.context(format!("{} isn't ready after {START_LIMIT:?}", self.label)));
                 }
@@ -98,7 +133,20 @@ impl Server {
         }
     }
 
+    /// What its clients must trust, if it speaks TLS.
+    pub(crate) fn tls_certificate(&self) -> Option<PathBuf> {
+        self.certificate.as_ref().map(Certificate::certificate)
+    }
+
     pub(crate) fn make_table(&self) -> Result<()> {
+        if let Some(certificate) = self.tls_certificate() {
+            let tls = Tls::from_config(tls::client(&certificate)?);
+            let session = Session::builder().contact_point(self.address.to_string()).tls(tls);
+            let session = session.connect().wait()?;
+            session.query(workload::CREATE_KEYSPACE, ()).wait()?;
+            session.query(workload::CREATE_TABLE, ()).wait()?;
+            return Ok(session.close().wait()?);
+        }
         let mut connection = Connection::open(self.address)?;
         connection.query(workload::CREATE_KEYSPACE)?;
         connection.query(workload::CREATE_TABLE)

@@ -1,5 +1,5 @@
 //! The clients that are compared. Each is set up as its own documentation advises for throughput, with
-//! one connection for requests, no TLS, no compression, protocol v4, and its own defaults otherwise.
+//! one connection for requests, TLS only where asked for, no compression, protocol v4, and its own defaults otherwise.
 
 mod bare;
 mod cdrs;
@@ -10,12 +10,27 @@ mod tasks;
 use crate::latency::Sampler;
 use crate::threads::{self, Blocking};
 use crate::workload::Op;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use helenus::{Flavour, Loop, Place, Shape};
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The server, and how to connect to it.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// With TLS, so configured.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+}
+
+impl Target {
+    fn plain(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
 
 /// A client that is connected and has its statement prepared.
 pub(crate) trait Client {
@@ -42,8 +57,8 @@ macro_rules! drivers {
                 match self { $(Self::$variant => $setting,)* }
             }
 
-            pub(crate) fn connect(self, server: SocketAddr, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
-                match self { $(Self::$variant => ($connect)(server, op, in_flight),)* }
+            pub(crate) fn connect(self, target: &Target, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
+                match self { $(Self::$variant => ($connect)(target, op, in_flight),)* }
             }
         }
     };
@@ -53,27 +68,27 @@ drivers! {
     /// An epoll loop without futures, sessions or errors: the floor
     Bare "bare"
         "epoll, one thread; a turn is one wait, one read (64 KB), one write; frames from a template; checks version, stream, opcode, kind"
-        bare::epoll;
+        plain(bare::epoll);
     /// A blocking socket: the floor of one request at a time
     BareBlocking "bare-blocking"
         "a blocking socket, one write and one read a request"
-        |server, op, in_flight| Ok(bare::blocking(server, op, in_flight)? as Box<dyn Client>);
+        plain(|server, op, in_flight| Ok(bare::blocking(server, op, in_flight)? as Box<dyn Client>));
     /// The same on tokio's current-thread runtime: what the runtime costs
     BareTokio "bare-tokio"
         "the bare loop as the future of a current-thread runtime: poll_read, poll_write"
-        bare::tokio;
+        plain(bare::tokio);
     /// The same on smol
     BareSmol "bare-smol"
         "the bare loop as the future of async_io::block_on with a LocalExecutor: poll_read, poll_write"
-        bare::smol;
+        plain(bare::smol);
     /// The same on async-std
     BareAsyncStd "bare-async-std"
         "the bare loop as the future of async_std::task::block_on: poll_read, poll_write"
-        bare::async_std;
+        plain(bare::async_std);
     /// The same on glommio
     BareGlommio "bare-glommio"
         "the bare loop as the future of a LocalExecutor: poll_read, poll_write"
-        bare::glommio;
+        plain(bare::glommio);
     /// helenus, its mio loop on a thread of its own; futures on the main thread
     HelenusMio "helenus-mio"
         "reactor-mio, one shard on its own thread; N chains in a FuturesUnordered on the main thread"
@@ -133,19 +148,29 @@ drivers! {
     /// scylla on tokio's current-thread runtime
     ScyllaCt "scylla-ct"
         "current-thread runtime, N spawned tasks (in a LocalSet beyond 1,024: cheaper for it), execute_unpaged, PerHost(1), write coalescing on (default)"
-        |server, op, in_flight| scylla::connect(scylla::Runtime::CurrentThread, server, op, in_flight);
+        |target: &Target, op, in_flight| scylla::connect(scylla::Runtime::CurrentThread, target, op, in_flight);
     /// scylla on tokio's multi-thread runtime, two workers
     ScyllaMt "scylla-mt"
         "multi-thread runtime, 2 workers on the client's one core, N spawned tasks, otherwise as scylla-ct"
-        |server, op, in_flight| scylla::connect(scylla::Runtime::MultiThread, server, op, in_flight);
+        |target: &Target, op, in_flight| scylla::connect(scylla::Runtime::MultiThread, target, op, in_flight);
     /// cdrs-tokio on tokio's current-thread runtime
     CdrsCt "cdrs-ct"
         "current-thread runtime, N spawned tasks (in a LocalSet beyond 1,024: cheaper for it), round robin, pool of 1, transport buffer of max(1024, N) as its docs advise"
-        cdrs::connect;
+        plain(cdrs::connect);
 }
 
-fn place(place: Place) -> impl Fn(SocketAddr, Op, usize) -> Result<Box<dyn Client>> {
-    move |server, op, in_flight| helenus::connect(place, server, op, in_flight)
+fn place(place: Place) -> impl Fn(&Target, Op, usize) -> Result<Box<dyn Client>> {
+    move |target, op, in_flight| helenus::connect(place, target, op, in_flight)
+}
+
+/// A client that has no TLS here.
+fn plain(
+    connect: impl Fn(SocketAddr, Op, usize) -> Result<Box<dyn Client>>,
+) -> impl Fn(&Target, Op, usize) -> Result<Box<dyn Client>> {
+    move |target, op, in_flight| {
+        ensure!(target.tls.is_none(), "it has no TLS here");
+        connect(target.address, op, in_flight)
+    }
 }
 
 impl Driver {

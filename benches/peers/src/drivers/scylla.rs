@@ -1,6 +1,6 @@
 //! The `scylla` crate.
 
-use super::{Client, tasks};
+use super::{Client, Target, tasks};
 use crate::latency::Sampler;
 use crate::threads::{self, Blocking};
 use crate::workload::{Chain, Data, KEY_BYTES, Op, VALUE_BYTES};
@@ -19,16 +19,11 @@ pub(super) enum Runtime {
     MultiThread,
 }
 
-pub(super) fn connect(
-    kind: Runtime,
-    server: SocketAddr,
-    op: Op,
-    in_flight: usize,
-) -> Result<Box<dyn Client>> {
-    Ok(Box::new(connect_shared(kind, server, op, in_flight)?))
+pub(super) fn connect(kind: Runtime, target: &Target, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
+    Ok(Box::new(connect_shared(kind, target, op, in_flight)?))
 }
 
-fn connect_shared(kind: Runtime, server: SocketAddr, op: Op, in_flight: usize) -> Result<Scylla> {
+fn connect_shared(kind: Runtime, target: &Target, op: Op, in_flight: usize) -> Result<Scylla> {
     let runtime = match kind {
         Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
         Runtime::MultiThread => {
@@ -37,7 +32,8 @@ fn connect_shared(kind: Runtime, server: SocketAddr, op: Op, in_flight: usize) -
     };
     let (session, prepared) = runtime.block_on(async {
         let session = SessionBuilder::new()
-            .known_node_addr(server)
+            .known_node_addr(target.address)
+            .tls_context(target.tls.clone())
             .pool_size(PoolSize::PerHost(NonZeroUsize::MIN))
             .build()
             .await
@@ -51,7 +47,7 @@ fn connect_shared(kind: Runtime, server: SocketAddr, op: Op, in_flight: usize) -
 
 /// For threads that block on the multi-thread runtime.
 pub(super) fn blocking(server: SocketAddr) -> Result<Arc<dyn Blocking>> {
-    Ok(Arc::new(connect_shared(Runtime::MultiThread, server, threads::OP, 1)?))
+    Ok(Arc::new(connect_shared(Runtime::MultiThread, &Target::plain(server), threads::OP, 1)?))
 }
 
 impl Blocking for Scylla {

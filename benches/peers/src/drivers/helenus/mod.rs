@@ -5,11 +5,12 @@ mod glommio;
 mod smol;
 mod tokio;
 
-use super::Client;
+use super::{Client, Target};
 use crate::latency::Sampler;
 use crate::threads::{self, Blocking};
 use crate::workload::{Chain, Data, KEY_BYTES, Op, VALUE_BYTES};
 use ::helenus::reactor::{Mio, Reactor, Uring};
+use ::helenus::tls::Tls;
 use ::helenus::{Prepared, Request, Response, Session, SessionBuilder, Version};
 use anyhow::{Context, Result, ensure};
 use std::net::SocketAddr;
@@ -52,23 +53,23 @@ impl Loop {
     }
 }
 
-pub(super) fn connect(place: Place, server: SocketAddr, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
+pub(super) fn connect(place: Place, target: &Target, op: Op, in_flight: usize) -> Result<Box<dyn Client>> {
     Ok(match place {
-        Place::Loop(which, shape) => blocking::client(shape, connect_loop(which, server, op)?, in_flight),
-        Place::Tokio(flavour) => Box::new(tokio::Tasks::connect(flavour, builder(server), op, in_flight)?),
-        Place::Smol => Box::new(smol::Tasks::connect(builder(server), op, in_flight)?),
-        Place::AsyncStd => Box::new(smol::AsyncStdTasks::connect(builder(server), op, in_flight)?),
-        Place::Glommio => Box::new(glommio::Tasks::connect(builder(server), op, in_flight)?),
+        Place::Loop(which, shape) => blocking::client(shape, connect_loop(which, target, op)?, in_flight),
+        Place::Tokio(flavour) => Box::new(tokio::Tasks::connect(flavour, builder(target), op, in_flight)?),
+        Place::Smol => Box::new(smol::Tasks::connect(builder(target), op, in_flight)?),
+        Place::AsyncStd => Box::new(smol::AsyncStdTasks::connect(builder(target), op, in_flight)?),
+        Place::Glommio => Box::new(glommio::Tasks::connect(builder(target), op, in_flight)?),
     })
 }
 
 /// For threads that block.
 pub(super) fn blocking(which: Loop, server: SocketAddr) -> Result<Arc<dyn Blocking>> {
-    Ok(connect_loop(which, server, threads::OP)?)
+    Ok(connect_loop(which, &Target::plain(server), threads::OP)?)
 }
 
-fn connect_loop(which: Loop, server: SocketAddr, op: Op) -> Result<Arc<Shared>> {
-    let session = builder(server).boxed_reactor(which.reactor()).connect().wait();
+fn connect_loop(which: Loop, target: &Target, op: Op) -> Result<Arc<Shared>> {
+    let session = builder(target).boxed_reactor(which.reactor()).connect().wait();
     let session = session.context("helenus doesn't connect")?;
     let prepared = session.prepare(op.statement()).wait().context("helenus doesn't prepare")?;
     Ok(Shared::new(session, prepared, op))
@@ -80,9 +81,13 @@ impl Blocking for Shared {
     }
 }
 
-fn builder(server: SocketAddr) -> SessionBuilder {
+fn builder(target: &Target) -> SessionBuilder {
     // The peers speak v4, so this does; v5 adds a CRC of each segment.
-    Session::builder().contact_point(server.to_string()).protocol_version(Version::V4)
+    let builder = Session::builder().contact_point(target.address.to_string()).protocol_version(Version::V4);
+    match &target.tls {
+        Some(config) => builder.tls(Tls::from_config(config.clone())),
+        None => builder,
+    }
 }
 
 async fn prepare(session: Session, op: Op) -> Result<Arc<Shared>> {
