@@ -547,6 +547,8 @@ mod tests {
             ],
         };
         let clustering = [&[0, 0, 0, 1, b'c'][..], &[0, 0, 0, 0]].concat();
+        let simple = RowData { cells: data.cells[..4].to_vec(), ..data.clone() };
+        assert_eq!(simple.encode(&clustering).len(), simple.encoded_len(&clustering, Some(5)));
         let row = data.encode(&clustering);
         assert_eq!(RowData::decode(&row, 2), data);
         let mut keys = Vec::new();

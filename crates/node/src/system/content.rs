@@ -251,12 +251,17 @@ fn option(name: &str, schema: &Schema, default: Usual) -> Term {
         false => Term::Literal(Literal::Integer(digits.to_owned())),
     };
     match (schema.options.find(name), default) {
-        (Some(Setting::Map(pairs)), Usual::Map(_)) => {
-            let pairs = pairs.iter().map(|(key, value)| match key.as_str() {
+        (Some(Setting::Map(given)), Usual::Map(usual)) => {
+            let pairs = given.iter().map(|(key, value)| match key.as_str() {
                 "class" => (key.as_str(), full_class(name, value)),
                 _ => (key.as_str(), value.clone()),
             });
-            let pairs = pairs.collect::<Vec<_>>();
+            let mut pairs = pairs.collect::<Vec<_>>();
+            // As in Cassandra all strategies but the unified one are listed with these.
+            let unified = pairs.iter().any(|(_, value)| value.ends_with(".UnifiedCompactionStrategy"));
+            let thresholds = usual.iter().filter(|(key, _)| !unified && key.ends_with("_threshold"));
+            let missing = thresholds.filter(|(key, _)| !given.iter().any(|(other, _)| other == key));
+            pairs.extend(missing.map(|(key, value)| (*key, (*value).to_owned())));
             Term::Map(pairs.iter().map(|(key, value)| (text(key), text(value))).collect())
         }
         (Some(Setting::Text(value) | Setting::Number(value)), Usual::Number(_)) => number(value),
