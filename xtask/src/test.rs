@@ -17,6 +17,8 @@ const EXAMPLES: &[&str] = &[
     "callbacks",
     "caller_thread",
     "pages",
+    "results",
+    "statements",
     "typed_rows",
     "authenticator",
     "tls",
