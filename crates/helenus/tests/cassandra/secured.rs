@@ -3,6 +3,7 @@
 use helenus::tls::Tls;
 use helenus::{Session, Version};
 
+use crate::cluster::Stage;
 use crate::common::{self, Kind};
 use crate::on_real_cassandra;
 
@@ -21,29 +22,21 @@ fn trusting() -> Tls {
 
 fn requests_go_through_tls(kind: Kind) {
     for version in [Version::V3, Version::V4, Version::V5] {
-        let session =
-            kind.connect(builder(trusting()).protocol_version(version).connections_per_node(3)).unwrap();
-        let keyspace = format!("tls_{}_{}", format!("{kind:?}").to_lowercase(), version.byte());
-        let strategy = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
-        session
-            .query(format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {strategy}"), ())
-            .wait()
-            .unwrap();
-        let table = format!("CREATE TABLE IF NOT EXISTS {keyspace}.t (id bigint PRIMARY KEY, name text)");
-        session.query(table, ()).wait().unwrap();
-        let insert =
-            session.prepare(format!("INSERT INTO {keyspace}.t (id, name) VALUES (?, ?)")).wait().unwrap();
+        let session = Stage::with(kind, |builder| {
+            builder.tls(trusting()).protocol_version(version).connections_per_node(3)
+        });
+        let table = session.name("t");
+        session.schema(&format!("CREATE TABLE {table} (id bigint PRIMARY KEY, name text)"));
+        let insert = session.prepare(format!("INSERT INTO {table} (id, name) VALUES (?, ?)")).wait().unwrap();
         let rows = (0..300_i64).map(|id| session.execute(&insert, (id, id.to_string())));
         assert!(session.execute_concurrent(rows, 64).into_iter().all(|(_, result)| result.is_ok()));
         let long = "x".repeat(1 << 20);
         session.execute(&insert, (1_000_i64, &*long)).wait().unwrap();
-        let response =
-            session.query(format!("SELECT name FROM {keyspace}.t WHERE id = 1000"), ()).wait().unwrap();
+        let response = session.query(format!("SELECT name FROM {table} WHERE id = 1000"), ()).wait().unwrap();
         assert!(response.one::<(&str,)>().unwrap().0 == long, "another text came back");
         let counters = session.metrics().counters;
         assert!(counters.tls_handshakes >= 3, "{counters:?}");
         assert!(counters.tls_resumptions >= 1, "{counters:?}");
-        session.query(format!("DROP KEYSPACE {keyspace}"), ()).wait().unwrap();
         session.close().wait().unwrap();
     }
 }
